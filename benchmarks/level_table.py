@@ -60,18 +60,23 @@ async def run_arm(settings: dict[str, Any], n_problems: int, cache_dir: Path) ->
 
 
 def markdown(rows: dict[str, dict[str, Any]]) -> str:
-    """One line an arm."""
-    lines = ["| arm | accuracy [95 %] | tokens a problem | generated |", "|---|---|---|---|"]
-    for name in (
-        *[n for n in sorted(rows) if not n.startswith("level")],
-        *sorted(n for n in rows if n.startswith("level")),
-    ):
+    """A row a level, a column a planner; the other arms below, one a line."""
+
+    def cell(name: str) -> str:
+        if name not in rows:
+            return ""
         row = rows[name]
-        share = 100 * row["correct"] / row["n"]
-        interval = f"{share:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-        lines.append(
-            f"| {name} | {interval} | {row['tokens_per_problem']:,} | {row['generated_per_problem']} |"
-        )
+        low, share, high = (100 * value for value in (row["low"], row["correct"] / row["n"], row["high"]))
+        return f"{share:.1f} % [{low:.1f}, {high:.1f}], {row['tokens_per_problem']:,}"
+
+    lines = ["| level | " + " | ".join(PLANNERS) + " |", "|---" * (len(PLANNERS) + 1) + "|"]
+    shown = set()
+    for level in LEVELS:
+        names = [f"level {level}, {planner}" for planner in PLANNERS]
+        shown.update(names)
+        lines.append(f"| {level} | " + " | ".join(map(cell, names)) + " |")
+    lines += ["", "| other arms | |", "|---|---|"]
+    lines += [f"| {name} | {cell(name)} |" for name in sorted(rows) if name not in shown]
     return "\n".join(lines)
 
 
