@@ -1,8 +1,8 @@
 """The seam: `Request` in, `Completion` out, whatever writes the text.
 
 A backend is one class with one coroutine, `_complete`. Everything that every backend needs alike is here and
-wraps it: checks of the request against what the backend can do, a bound on the calls in flight, retries of
-transient errors, asking again when a reply is none of the choices, and accounting.
+wraps it: checks of the request against what the backend can do, the cache of replies, limits, time-outs, retries
+of transient errors, asking again when a reply is not usable, accounting, and keeping keys out of what is said.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypedDict
 
@@ -19,22 +20,32 @@ import pydantic
 import tenacity
 
 from llm_backends.accounting import UsageMeter
+from llm_backends.cache import ReplyCache, request_key
 from llm_backends.errors import (
     BackendError,
     BadRequestError,
+    EmptyReplyError,
+    RateLimitError,
+    RequestTimeoutError,
     TransientError,
     UnparsedChoiceError,
     UnparsedReplyError,
     UnparsedSchemaError,
     UnsupportedError,
 )
-from llm_backends.types import Completion, Message, Request, Usage
+from llm_backends.limits import Limiter
+from llm_backends.types import Completion, FinishReason, Message, Request, Spent, Usage
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
 
+CUT_OFF = "cut off"
+"""In `Spent.repeats`: a reply ended before its limit on tokens, without the model having ended it."""
+_REDACTED = "[redacted key]"
+_SHORTEST_KEY = 8
+"""A shorter one, such as "none" for a server that wants no key, is no secret, and occurs in ordinary words."""
 _LONGEST_REPLY_SHOWN = 200
 _exponential_jitter = tenacity.wait_exponential_jitter(initial=1.0, max=60.0, jitter=1.0)
 
@@ -43,8 +54,12 @@ class BackendOptions(TypedDict, total=False):
     """The options that every backend takes, for constructors that pass them on."""
 
     max_concurrency: int
+    requests_per_minute: float | None
     max_retries: int
     max_choice_attempts: int
+    timeout_s: float | None
+    cache: ReplyCache | None
+    secrets: Sequence[str]
     sleep: Callable[[float], Awaitable[None]]
 
 
@@ -61,21 +76,33 @@ class Backend(ABC):
     supports_schema: ClassVar[bool] = False
     supports_logprobs: ClassVar[bool] = False
     supports_seed: ClassVar[bool] = False
+    empty_is_a_fault: ClassVar[bool] = True
+    """Servers now and then answer with nothing; from a model in this process, an empty reply is what it said."""
 
     def __init__(
         self,
         model_name: str,
         *,
         max_concurrency: int = 64,
+        requests_per_minute: float | None = None,
         max_retries: int = 5,
         max_choice_attempts: int = 3,
+        timeout_s: float | None = None,
+        cache: ReplyCache | None = None,
+        secrets: Sequence[str] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         """
-        :param max_concurrency: calls of `_complete` in flight at once; the others wait their turn.
+        :param max_concurrency: calls of `_complete` in flight at once; the others wait their turn. Fewer after
+            a rate limit error, until replies come again.
+        :param requests_per_minute: calls started per minute at most, evenly spaced; None for no bound. Fewer
+            after a rate limit error.
         :param max_retries: further tries after a transient error; 0 means that the first one is raised.
-        :param max_choice_attempts: how often a model is asked before a reply that is none of the choices, or
-            that does not match the schema, is an error.
+        :param max_choice_attempts: how often a model is asked before a reply that is none of the choices, does
+            not match the schema, or is empty, is an error. One that was cut off is taken as it is in the end.
+        :param timeout_s: seconds for one try; None for no bound.
+        :param cache: replies received before, and where new ones are kept; the caller closes it.
+        :param secrets: taken out of errors and replies.
         :param sleep: waits between tries.
         """
         for option, value, least in (
@@ -85,13 +112,22 @@ class Backend(ABC):
         ):
             if value < least:
                 raise BadRequestError(f"{option} is {value}; it must be {least} or more")
+        for option, seconds in (("requests_per_minute", requests_per_minute), ("timeout_s", timeout_s)):
+            if seconds is not None and not 0 < seconds < float("inf"):
+                raise BadRequestError(f"{option} is {seconds}; it must be more than 0, and finite")
         self.model_name = model_name
         self.max_concurrency = max_concurrency
         self.max_retries = max_retries
         self.max_choice_attempts = max_choice_attempts
+        self.requests_per_minute = requests_per_minute
+        self.timeout_s = timeout_s
+        self.cache = cache
         self.meter = UsageMeter()
+        self.notes: list[str] = []
+        """What was done otherwise than asked, each thing once; for the user to see, and for the record."""
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_KEY)
         self._sleep = sleep
-        self._slots: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
+        self._limiter: tuple[asyncio.AbstractEventLoop, Limiter] | None = None
 
     @abstractmethod
     async def _complete(self, request: Request) -> Completion:
@@ -109,20 +145,48 @@ class Backend(ABC):
         """
         return None
 
+    def cache_identity(self) -> Mapping[str, object]:
+        """What, besides the request and the model's name, can change a reply: a server's address, the weights.
+        Values that JSON can hold."""
+        return {}
+
+    def note(self, text: str) -> None:
+        """Say once that something is done otherwise than asked."""
+        if text not in self.notes:
+            self.notes.append(self._redacted(text))
+
     async def complete(self, request: Request) -> Completion:
         """Answer `request`.
 
         With `choices` the text of the result is one of them; with `schema`, `parsed` is an instance of it. A
-        reply that is not is asked for again, with `sampling.seed` moved on by one each time so that a seeded
-        backend can answer otherwise.
+        reply that is not, or is empty, or was cut off before its limit, is asked for again.
 
-        :raises BackendError: the tree in `llm_backends.errors`; transient errors only after `max_retries`
-            more tries.
+        :raises BackendError: the tree in `llm_backends.errors`, with `spent` set; transient errors only after
+            `max_retries` more tries.
         """
         self._check(request)
-        # Above: checks that spend nothing. Below: everything that spends. What is known already goes in
-        # between.
-        return await self._ask_until_usable(request)
+        key = None
+        if self.cache is not None:
+            key = request_key(self.name, self.model_name, self.cache_identity(), request)
+            known = self.cache.get(key)
+            if known is not None:
+                spent = Spent(cached_replies=1, cached_usage=known.usage)
+                self.meter.add(request.role, spent)
+                return replace(self._parse(request, known), spent=spent)
+        repeats: Counter[str] = Counter()
+        received: list[Usage] = []
+        try:
+            completion = await self._ask_until_usable(request, received, repeats)
+        except BackendError as error:
+            error.spent = Spent(len(received), sum(received, Usage()), repeats=dict(repeats))
+            self._redact_error(error)
+            self.meter.add(request.role, error.spent)
+            raise
+        spent = Spent(len(received), completion.usage, repeats=dict(repeats))
+        self.meter.add(request.role, spent)
+        if key is not None and self.cache is not None and completion.finish_reason is not FinishReason.LENGTH:
+            self.cache.put(key, completion)
+        return replace(completion, spent=spent)
 
     async def aclose(self) -> None:
         """Release what the backend holds. Calls in flight fail; calling it twice is fine."""
@@ -160,52 +224,103 @@ class Backend(ABC):
             if len(set(request.choices)) < len(request.choices):
                 raise BadRequestError(f"choices must be distinct; they are {request.choices!r}")
 
-    async def _ask_until_usable(self, request: Request) -> Completion:
-        spent = Usage()
-        attempts = 0
-        refusal: UnparsedReplyError | None = None
-        for asked_before in range(self.max_choice_attempts):
-            sampling = replace(request.sampling, seed=request.sampling.seed + asked_before)
-            completion = await self._ask(replace(request, sampling=sampling))
-            spent += completion.usage
-            attempts += completion.attempts
+    async def _ask_until_usable(
+        self, request: Request, received: list[Usage], repeats: Counter[str]
+    ) -> Completion:
+        """The first usable reply. `received` gets the usage of every reply, `repeats` why there were several."""
+        asking = request
+        for attempts_left in range(self.max_choice_attempts - 1, -1, -1):
+            completion = await self._ask(asking, repeats)
+            received.append(completion.usage)
             try:
-                completion = self._parse(request, completion)
+                usable = self._parse(request, completion)
             except UnparsedReplyError as error:
-                refusal = error
-                continue
-            return replace(completion, usage=spent, attempts=attempts)
-        assert refusal is not None
-        raise refusal
+                if not attempts_left:
+                    raise
+                repeats[type(error).__name__] += 1
+            else:
+                if not attempts_left or not self._cut_off_early(request, usable):
+                    tries = len(received) + sum(n for name, n in repeats.items() if name in _TRANSIENT)
+                    return replace(usable, usage=sum(received, Usage()), attempts=tries)
+                repeats[CUT_OFF] += 1
+            asking = self._ask_again(request, completion.text, self.max_choice_attempts - attempts_left)
+        raise AssertionError("the last attempt returns or raises")
 
-    async def _ask(self, request: Request) -> Completion:
+    def _ask_again(self, request: Request, reply: str, asked_before: int) -> Request:
+        """The request after a reply that was not usable: another seed, so that a seeded backend can answer
+        otherwise. The reply of the last request is `reply`; `request` is the first one."""
+        return replace(request, sampling=replace(request.sampling, seed=request.sampling.seed + asked_before))
+
+    async def _ask(self, request: Request, repeats: Counter[str]) -> Completion:
+        def count(state: tenacity.RetryCallState) -> None:
+            assert state.outcome is not None
+            repeats[type(state.outcome.exception()).__name__] += 1
+
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(TransientError),
             stop=tenacity.stop_after_attempt(self.max_retries + 1),
             wait=_seconds_before_next_try,
+            before_sleep=count,
             sleep=self._sleep,
             reraise=True,
         )
         completion: Completion = await retrying(self._try_once, request)
-        return replace(completion, attempts=retrying.statistics["attempt_number"])
+        return completion
 
     async def _try_once(self, request: Request) -> Completion:
-        async with self._free_slot():
+        limiter = self._limits()
+        async with limiter.slot() as slot_taken:
             started = time.perf_counter()
             try:
-                completion = await self._complete(request)
-            except BackendError:
-                self.meter.add_failed_try(request.role)
+                completion = await self._within_time(request)
+            except RateLimitError:
+                limiter.throttled(slot_taken)
                 raise
-        self.meter.add_reply(request.role, completion.usage)
-        return replace(completion, latency_s=time.perf_counter() - started)
+        limiter.replied()
+        latency = time.perf_counter() - started
+        if self._secrets:
+            completion = replace(completion, text=self._redacted(completion.text))
+        return replace(completion, latency_s=latency)
 
-    def _free_slot(self) -> asyncio.Semaphore:
-        # A semaphore belongs to one event loop, while one backend may serve several `asyncio.run` in turn.
+    async def _within_time(self, request: Request) -> Completion:
+        if self.timeout_s is None:
+            return await self._complete(request)
+        try:
+            return await asyncio.wait_for(self._complete(request), self.timeout_s)
+        except asyncio.TimeoutError as error:
+            raise RequestTimeoutError(
+                f"{self.name} gave no reply within {self.timeout_s:g} seconds (--request_timeout)"
+            ) from error
+
+    def _limits(self) -> Limiter:
+        # A limiter belongs to one event loop, while one backend may serve several `asyncio.run` in turn.
         loop = asyncio.get_running_loop()
-        if self._slots is None or self._slots[0] is not loop:
-            self._slots = (loop, asyncio.Semaphore(self.max_concurrency))
-        return self._slots[1]
+        if self._limiter is None or self._limiter[0] is not loop:
+            self._limiter = (loop, Limiter(self.max_concurrency, self.requests_per_minute))
+        return self._limiter[1]
+
+    def _cut_off_early(self, request: Request, completion: Completion) -> bool:
+        """Whether the reply ended for want of room although there was some: then it was the server that failed."""
+        if completion.finish_reason is not FinishReason.LENGTH:
+            return False
+        usage = completion.usage
+        if not 0 < usage.completion_tokens < request.sampling.max_tokens:
+            return False
+        context = self.context_length
+        return context is None or usage.prompt_tokens + usage.completion_tokens < context
+
+    def _redacted(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, _REDACTED)
+        return text
+
+    def _redact_error(self, error: BaseException | None) -> None:
+        """Take secrets out of an error's message, and out of those that led to it."""
+        seen: set[int] = set()
+        while error is not None and self._secrets and id(error) not in seen:
+            seen.add(id(error))
+            error.args = tuple(self._redacted(arg) if isinstance(arg, str) else arg for arg in error.args)
+            error = error.__cause__ or error.__context__
 
     def _parse(self, request: Request, completion: Completion) -> Completion:
         if request.choices is not None and completion.text not in request.choices:
@@ -224,7 +339,21 @@ class Backend(ABC):
                     f"of the schema {request.schema.__name__}; its last reply was "
                     f"{_shortened(repr(completion.text))} (max_choice_attempts): {_shortened(str(error))}"
                 ) from error
+        free_text = (
+            self.empty_is_a_fault
+            and request.choices is None
+            and request.schema is None
+            and not request.sampling.stop
+        )
+        if free_text and completion.finish_reason is FinishReason.STOP and not completion.text.strip():
+            raise EmptyReplyError(
+                f"the model {self.model_name!r} was asked {self.max_choice_attempts} times, and its last reply was "
+                f"empty ({completion.usage.completion_tokens} tokens) (max_choice_attempts)"
+            )
         return completion
+
+
+_TRANSIENT = frozenset(error.__name__ for error in TransientError.__subclasses__())
 
 
 def _seconds_before_next_try(state: tenacity.RetryCallState) -> float:

@@ -5,17 +5,20 @@
     │   ├── RateLimitError
     │   ├── ServerError
     │   ├── ConnectionFailedError     also a ConnectionError
-    │   └── RequestTimeoutError       also a TimeoutError
+    │   ├── RequestTimeoutError       also a TimeoutError
+    │   └── MalformedReplyError       also a ValueError
     └── PermanentError            the same request would fail again
         ├── BadRequestError           also a ValueError
         │   └── ContextLengthError
         ├── UnsupportedError          also a ValueError
         ├── UnparsedReplyError        also a ValueError
         │   ├── UnparsedChoiceError
-        │   └── UnparsedSchemaError
+        │   ├── UnparsedSchemaError
+        │   └── EmptyReplyError
         ├── ContentFilterError        also a ValueError
         ├── AuthenticationError       also a PermissionError
         ├── ModelNotFoundError        also a FileNotFoundError
+        ├── CacheError                also an OSError
         ├── BackendClosedError        also a RuntimeError
         └── EngineDiedError           also a RuntimeError
 
@@ -24,9 +27,17 @@ Where nothing else is said, a class is a RuntimeError too. All of them survive p
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from llm_backends.types import Spent
+
 
 class BackendError(Exception):
     """The root: anything a backend raises on purpose."""
+
+    spent: Spent | None = None
+    """What the call had taken when it failed, once `Backend.complete` has raised it."""
 
 
 class TransientError(BackendError):
@@ -58,6 +69,10 @@ class RequestTimeoutError(TransientError, TimeoutError):
     """No reply within the time allowed."""
 
 
+class MalformedReplyError(TransientError, ValueError):
+    """What came back is not what the protocol says: broken JSON, or a field missing."""
+
+
 class BadRequestError(PermanentError, ValueError):
     """The request itself is wrong."""
 
@@ -82,6 +97,10 @@ class UnparsedSchemaError(UnparsedReplyError):
     """No reply matched the schema."""
 
 
+class EmptyReplyError(UnparsedReplyError):
+    """No reply had any text."""
+
+
 class ContentFilterError(PermanentError, ValueError):
     """The provider refused the prompt or withheld the reply."""
 
@@ -92,6 +111,10 @@ class AuthenticationError(PermanentError, PermissionError):
 
 class ModelNotFoundError(PermanentError, FileNotFoundError):
     """No such model, or the path holds none."""
+
+
+class CacheError(PermanentError, OSError):
+    """The cache of replies cannot be read or written."""
 
 
 class BackendClosedError(PermanentError, RuntimeError):

@@ -6,6 +6,7 @@ depends on the backend.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -103,12 +104,45 @@ class Usage:
     """Tokens of the prompt that did not have to be computed again."""
     completion_tokens: int = 0
     """Tokens of the reply, the one that ends it included. For a choice: those of its label, and its end."""
+    reasoning_tokens: int = 0
+    """The part of `completion_tokens` that went into reasoning."""
+    cache_write_tokens: int = 0
+    """The part of `prompt_tokens` that was put into the provider's cache, where that has a price of its own."""
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.prompt_tokens + other.prompt_tokens,
             self.cached_tokens + other.cached_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.cache_write_tokens + other.cache_write_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one call took, or several calls together."""
+
+    replies: int = 0
+    """Replies received, unusable ones included."""
+    usage: Usage = field(default_factory=Usage)
+    """Tokens of the replies received."""
+    cached_replies: int = 0
+    """Replies that had been received before, and were not asked for again."""
+    cached_usage: Usage = field(default_factory=Usage)
+    """Tokens that these took when they were received."""
+    repeats: Mapping[str, int] = field(default_factory=dict)
+    """How often something was asked again, by reason: the name of an error of `llm_backends.errors`, or "cut off"."""
+
+    def __add__(self, other: Spent) -> Spent:
+        repeats = Counter(self.repeats)
+        repeats.update(other.repeats)
+        return Spent(
+            self.replies + other.replies,
+            self.usage + other.usage,
+            self.cached_replies + other.cached_replies,
+            self.cached_usage + other.cached_usage,
+            dict(repeats),
         )
 
 
@@ -144,8 +178,11 @@ class Completion:
     """Summed over every reply it took, when the first was not usable."""
     parsed: BaseModel | None = None
     """The reply as an instance of the request's schema."""
+    reasoning: str | None = None
+    """What a reasoning model thought before it replied, where the backend tells it apart; no part of `text`."""
     choice_probabilities: Mapping[str, float] | None = None
-    """Probability of each choice at temperature 1; they sum to 1. None where the backend cannot tell."""
+    """Probability of each choice at temperature 1. They sum to 1, or to less where the backend can tell those of
+    some choices only and the others are left out. None where it can tell none."""
     token_logprobs: tuple[TokenLogprob, ...] | None = None
     """Of every token written: the one that ends the reply too, and any that follow a stop string's start."""
     latency_s: float = 0.0
@@ -153,3 +190,7 @@ class Completion:
     tries."""
     attempts: int = 1
     """Tries that it took, failed ones and unusable replies included."""
+    from_cache: bool = False
+    """It had been received before, and was not asked for again."""
+    spent: Spent = field(default_factory=lambda: Spent())
+    """What it took, over all tries; set by `Backend.complete`."""

@@ -45,6 +45,7 @@ class LocalBackend(Backend):
     supports_choice_probabilities = True
     supports_logprobs = True
     supports_seed = True
+    empty_is_a_fault = False
 
     def __init__(
         self,

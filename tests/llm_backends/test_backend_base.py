@@ -10,14 +10,16 @@ from llm_backends import (
     BadRequestError,
     Completion,
     ConnectionFailedError,
+    EmptyReplyError,
     FinishReason,
     Message,
     RateLimitError,
     Request,
-    RoleUsage,
+    RequestTimeoutError,
     Sampling,
     ScriptedBackend,
     ServerError,
+    Spent,
     UnparsedChoiceError,
     UnparsedSchemaError,
     UnsupportedError,
@@ -85,7 +87,10 @@ async def test_transient_errors_are_tried_again_and_counted() -> None:
     )
     completion = await backend.complete(Request(QUESTION, role="planner"))
     assert (completion.text, completion.attempts, backend.calls) == ("fine", 3, 3)
-    assert backend.meter.by_role == {"planner": RoleUsage(1, 2, Usage(2, 0, 1))}
+    assert backend.meter.by_role == {
+        "planner": Spent(1, Usage(2, 0, 1), repeats={"ServerError": 1, "ConnectionFailedError": 1})
+    }
+    assert completion.spent == backend.meter.total
     assert 1.0 <= naps.seconds[0] <= 2.0 <= naps.seconds[1] <= 3.0
 
 
@@ -110,10 +115,10 @@ async def test_the_last_error_is_raised_when_retries_run_out() -> None:
     backend = ScriptedBackend(
         ["fine"], fail_at={call: ServerError(f"try {call}") for call in range(9)}, max_retries=2, sleep=Naps()
     )
-    with pytest.raises(ServerError, match="try 2"):
+    with pytest.raises(ServerError, match="try 2") as caught:
         await backend.complete(Request(QUESTION))
     assert backend.calls == 3
-    assert backend.meter.total == RoleUsage(0, 3, Usage())
+    assert backend.meter.total == caught.value.spent == Spent(repeats={"ServerError": 2})
 
 
 @pytest.mark.parametrize("error", [BadRequestError("no"), RuntimeError("a bug")])
@@ -138,7 +143,8 @@ async def test_a_model_that_never_chooses_is_an_error_that_shows_its_reply() -> 
         await backend.complete(Request(QUESTION, choices=("yes", "no")))
     assert backend.calls == 3
     assert len(str(caught.value)) < 500
-    assert backend.meter.total.calls == 3
+    assert backend.meter.total.replies == 3
+    assert caught.value.spent == Spent(3, Usage(6, 0, 3 * 201), repeats={"UnparsedChoiceError": 2})
 
 
 async def test_a_reply_is_parsed_by_its_schema() -> None:
@@ -196,9 +202,67 @@ async def test_usage_is_kept_apart_by_role() -> None:
     await backend.complete(Request(QUESTION, role="judge"))
     before = backend.meter.by_role
     await backend.complete(Request(QUESTION, role="judge"))
-    assert before["judge"] == RoleUsage(1, 0, Usage(2, 0, 3))
-    assert backend.meter.by_role["judge"] == RoleUsage(2, 0, Usage(4, 0, 6))
-    assert backend.meter.total.calls == 3
+    assert before["judge"] == Spent(1, Usage(2, 0, 3))
+    assert backend.meter.by_role["judge"] == Spent(2, Usage(4, 0, 6))
+    assert backend.meter.total.replies == 3
+
+
+async def test_an_empty_reply_is_asked_for_again_and_then_an_error() -> None:
+    backend = ScriptedBackend(["", " \n", "fine"])
+    assert (await backend.complete(Request(QUESTION))).text == "fine"
+    assert backend.meter.total.repeats == {"EmptyReplyError": 2}
+    with pytest.raises(EmptyReplyError, match="empty"):
+        await ScriptedBackend(lambda _: "").complete(Request(QUESTION))
+
+
+async def test_a_reply_may_be_empty_before_a_stop_string() -> None:
+    completion = await ScriptedBackend([""]).complete(Request(QUESTION, Sampling(stop=("end",))))
+    assert completion.text == ""
+
+
+def _cut(tokens: int, prompt_tokens: int = 2) -> Completion:
+    return Completion("half a", FinishReason.LENGTH, Usage(prompt_tokens, 0, tokens))
+
+
+async def test_a_reply_cut_off_below_its_limit_is_asked_for_again_and_taken_in_the_end() -> None:
+    request = Request(QUESTION, Sampling(max_tokens=50))
+    backend = ScriptedBackend([_cut(3), "whole"])
+    assert (await backend.complete(request)).text == "whole"
+    assert backend.meter.total.repeats == {"cut off": 1}
+    stubborn = ScriptedBackend(lambda _: _cut(3))
+    completion = await stubborn.complete(request)
+    assert (completion.finish_reason, completion.attempts, stubborn.calls) == (FinishReason.LENGTH, 3, 3)
+
+
+async def test_a_reply_that_fills_its_limit_or_the_context_is_not_asked_for_again() -> None:
+    class Small(ScriptedBackend):
+        context_length = 12  # type: ignore[assignment]
+
+    request = Request(QUESTION, Sampling(max_tokens=50))
+    for backend in (ScriptedBackend([_cut(50)]), Small([_cut(10)])):
+        assert (await backend.complete(request)).text == "half a"
+        assert backend.calls == 1
+
+
+async def test_a_try_that_takes_too_long_is_tried_again() -> None:
+    backend = ScriptedBackend(lambda _: "late", delay_s=5.0, timeout_s=0.01, max_retries=1, sleep=Naps())
+    with pytest.raises(RequestTimeoutError, match=r"within 0\.01 seconds"):
+        await backend.complete(Request(QUESTION))
+    assert backend.calls == 2
+
+
+async def test_a_key_shows_in_no_error_and_no_reply() -> None:
+    key = "sk-planted-0123456789"
+    inner = ValueError(f"header Bearer {key}")
+    refused = BadRequestError(f"the key {key} is not known")
+    refused.__cause__ = inner
+    backend = ScriptedBackend([f"your key is {key}"], fail_at={0: refused}, secrets=(key,))
+    with pytest.raises(BadRequestError, match=r"the key \[redacted key\] is not known") as caught:
+        await backend.complete(Request(QUESTION))
+    assert key not in str(caught.value.__cause__)
+    assert (await backend.complete(Request(QUESTION))).text == "your key is [redacted key]"
+    backend.note(f"{key} was left out")
+    assert backend.notes == ["[redacted key] was left out"]
 
 
 async def test_the_script_fails_where_told_and_ends_where_it_ends() -> None:

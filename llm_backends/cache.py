@@ -1,0 +1,137 @@
+"""Replies kept on disk, so that none that was received is paid for again.
+
+One SQLite file in WAL mode, which several processes on one machine may share (WAL does not work over network
+file systems). The key is a hash of everything that can change a reply. What is kept is only what was usable:
+errors and replies that were cut off are asked for again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llm_backends.errors import CacheError
+from llm_backends.types import Completion, FinishReason, Request, TokenLogprob, Usage
+
+_FORMAT = 1
+_BUSY_S = 30.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL, received REAL NOT NULL)
+    WITHOUT ROWID
+"""
+
+
+def request_key(backend: str, model_name: str, identity: Mapping[str, object], request: Request) -> str:
+    """A hash of all that can change the reply.
+
+    Who asks and in which trace (`Request.role`, `Request.trace_id`) never changes a reply, so they are left out.
+
+    :param identity: what else of the backend matters, such as the server's address or the weights.
+    """
+    schema = None if request.schema is None else request.schema.model_json_schema()
+    content = {
+        "format": _FORMAT,
+        "backend": backend,
+        "model": model_name,
+        "identity": identity,
+        "messages": [[message.role, message.content] for message in request.messages],
+        "sampling": asdict(request.sampling),
+        "choices": request.choices,
+        "schema": schema,
+        "logprobs": request.logprobs,
+        "sample_index": request.sample_index,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class ReplyCache:
+    """Completions by key. Safe under several processes; within one, belongs to one thread."""
+
+    def __init__(self, path: Path | str) -> None:
+        """
+        :raises CacheError: the file cannot be opened, or holds something else.
+        """
+        self.path = Path(path)
+        try:
+            self._database = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            # A reply survives the death of the process at once; the death of the machine may cost the newest.
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute(_SCHEMA)
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def get(self, key: str) -> Completion | None:
+        """The completion kept under `key`, as it was put; `parsed` is left to the caller, who has the schema."""
+        try:
+            row = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+            return None if row is None else _from_json(row[0])
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            raise self._unusable(error) from error
+
+    def put(self, key: str, completion: Completion) -> None:
+        """Keep a completion; where there is one already, that one stays."""
+        try:
+            self._database.execute(
+                "INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", (key, _to_json(completion), time.time())
+            )
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    def __len__(self) -> int:
+        count: int = self._database.execute("SELECT count(*) FROM replies").fetchone()[0]
+        return count
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _unusable(self, error: Exception) -> CacheError:
+        return CacheError(
+            f"the cache of replies {self.path} cannot be used: {error}; delete it, choose another --cache_dir, or "
+            "run with --no_cache"
+        )
+
+
+def _to_json(completion: Completion) -> str:
+    probabilities = completion.choice_probabilities
+    kept: dict[str, Any] = {
+        "text": completion.text,
+        "finish_reason": completion.finish_reason.value,
+        "usage": asdict(completion.usage),
+        "reasoning": completion.reasoning,
+        "choice_probabilities": None if probabilities is None else dict(probabilities),
+        "token_logprobs": completion.token_logprobs
+        and [asdict(token) for token in completion.token_logprobs],
+        "latency_s": completion.latency_s,
+        "attempts": completion.attempts,
+    }
+    return json.dumps(kept)
+
+
+def _from_json(text: str) -> Completion:
+    kept = json.loads(text)
+    tokens = kept["token_logprobs"]
+    return Completion(
+        text=kept["text"],
+        finish_reason=FinishReason(kept["finish_reason"]),
+        usage=Usage(**kept["usage"]),
+        reasoning=kept["reasoning"],
+        choice_probabilities=kept["choice_probabilities"],
+        token_logprobs=None
+        if tokens is None
+        else tuple(
+            TokenLogprob(
+                token["token"], token["logprob"], tuple((other, logprob) for other, logprob in token["top"])
+            )
+            for token in tokens
+        ),
+        latency_s=kept["latency_s"],
+        attempts=kept["attempts"],
+        from_cache=True,
+    )
