@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 
 from hierarchical_reasoning.assembly import assemble
+from hierarchical_reasoning.backends import make_backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.runner import execute, open_journal
@@ -29,14 +30,15 @@ IN_FLIGHT = (1, 16, 64)
 
 async def measure(n_problems: int, in_flight: int, cache_dir: Path) -> dict[str, float]:
     """Solve the problems and count what was generated; loading the model is not timed."""
-    config = RunConfig(n_rows=n_problems, temperature=0.0, max_concurrency=in_flight, cache_dir=cache_dir)
+    config = RunConfig(
+        n_rows=n_problems, temperature=0.0, max_concurrency=in_flight, cache_dir=cache_dir, no_cache=True
+    )
     run = assemble(config)
     journal, _ = open_journal(run, resume=False)
     with journal:
-        async with run.make_backend() as backend:
-            solver = run.make_solver(backend, Observer())
+        async with make_backends(config) as backends:
             started = time.perf_counter()
-            finished = await execute(run, solver, journal, Observer())
+            finished = await execute(run, backends, journal, Observer())
             seconds = time.perf_counter() - started
     usage = finished.results.summary.usage
     generated = usage["reasoner"].completion_tokens  # choices are scored, not generated

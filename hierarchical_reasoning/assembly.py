@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hierarchical_reasoning.assets import ROLLOUTS, TAXONOMY
+from hierarchical_reasoning.backends import Backends, make_backend, open_cache
+from hierarchical_reasoning.combinations import check_combinations, models_by_role, shows_taxonomy_examples
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.examples_file import read_examples
@@ -21,13 +23,14 @@ from hierarchical_reasoning.planners.untyped import UNTYPED
 from hierarchical_reasoning.problems import ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results import check_writable
-from hierarchical_reasoning.solvers import HierarchicalSolver, Solver, VanillaSolver
+from hierarchical_reasoning.results import RoleUsage, check_writable
+from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
-from llm_backends import Backend, Sampling, backend_class, create_backend
+from llm_backends import Backend, Price, PriceTable, Sampling, backend_class
+from llm_backends.model_files import model_files
 from taxonomy import Taxonomy, ThoughtType, label_transition_counts, load_taxonomy, read_rollouts
-
-_LARGE_FILE = 64 * 2**20
+from taxonomy.examples import LevelExamples
+from taxonomy.examples_by_model import choose_with_model
 
 
 @dataclass(frozen=True)
@@ -41,19 +44,56 @@ class Run:
     """What the user should know before it starts."""
     settings: Mapping[str, Any]
     """All that can change what becomes of a problem: a resumed run must share it."""
-    make_backend: Callable[[], Backend]
-    make_solver: Callable[[Backend, Observer], Solver]
+    prices: Mapping[str, Price | None]
+    """By role; None where a model has no known price."""
+    make_solver: Callable[[Backends, Observer], Solver]
+    examples_spent: RoleUsage | None = None
+    """What choosing the in-context examples took."""
 
 
-def assemble(config: RunConfig) -> Run:
+async def prepare(config: RunConfig) -> Run:
+    """As :func:`assemble`, and have the high-level model choose the in-context examples, where one was asked for.
+
+    Raises:
+        UsageError, TaxonomyError, BackendError: as `assemble`, and what the high-level model raises.
+    """
+    high_level = config.high_level_model
+    if high_level is None or not shows_taxonomy_examples(config):
+        return assemble(config)
+    assemble(
+        config, LevelExamples(config.label_level, {}, ())
+    )  # what is wrong is found before anything is spent
+    cache = open_cache(config)
+    try:
+        async with make_backend(config, high_level, cache) as backend:
+            chosen = await choose_with_model(
+                config.tree_model_path,
+                config.label_level,
+                backend,
+                cache_dir=check_writable(config.cache_dir),
+            )
+            spent = backend.meter.total
+    finally:
+        if cache is not None:
+            cache.close()
+    run = assemble(config, chosen)
+    price = PriceTable.load(config.prices).price(high_level.framework, high_level.model_name)
+    return replace(run, examples_spent=RoleUsage.priced(spent, price))
+
+
+def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) -> Run:
     """Read and check everything that a run needs, short of its model.
+
+    Args:
+        config: of the run.
+        chosen_examples: those of the level; None: they are chosen here, without a model.
 
     Raises:
         UsageError: files, settings or combinations of them that cannot be used.
         TaxonomyError: the taxonomy cannot be used, or lacks the level.
         BackendError: there is no such backend.
     """
-    unused = _check_combinations(config)
+    unused = check_combinations(config)
     problems = read_problems(
         config.input_file,
         category=config.category,
@@ -65,17 +105,21 @@ def assemble(config: RunConfig) -> Run:
     prompts = Prompts(config.prompt_style, verifier.answer_form, config.prompts_dir)
     prompts.vanilla(problems.problems[0])
     notes = [*unused, *problems.notes, verifier_note]
-    backend_class(config.framework)
+    models = models_by_role(config)
+    for model in models.values():
+        if backend_class(model.framework).cheap_to_make:
+            make_backend(config, model, cache=None)  # a missing key, a wrong address
+    table = PriceTable.load(config.prices)
 
     settings = config.affecting_output() | {
         "problems_sha256": problems.sha256,
         "prompts_sha256": prompts.sha256,
-        "model_files": model_files(config),
+        "model_files": {role: model_files(model.model_path) for role, model in models.items()},
     }
     if config.vanilla_baseline:
         make_solver = _vanilla(config, prompts)
     else:
-        level, level_notes = _level(config, problems)
+        level, level_notes = _level(config, problems, chosen_examples)
         notes += level_notes
         prompts.check(problems.problems[0], level.options[0])
         settings |= {
@@ -85,50 +129,8 @@ def assemble(config: RunConfig) -> Run:
         if config.planner == "markov":
             settings["rollouts_sha256"] = hashlib.sha256(_rollouts_for(config).read_bytes()).hexdigest()
         make_solver = _hierarchical(config, prompts, level)
-    return Run(config, problems, verifier, tuple(notes), settings, lambda: _backend(config), make_solver)
-
-
-_TAXONOMY_SETTINGS = frozenset({"tree_model_path", "label_level", "num_icl_examples", "examples_file"})
-_THOUGHT_SETTINGS = frozenset({"planner", "max_reasoning_steps", "max_thought_tokens"})
-_LOCAL_SETTINGS = frozenset({"dtype", "device", "trust_remote_code"})
-
-
-def _check_combinations(config: RunConfig) -> tuple[str, ...]:
-    """Notes on settings that have no effect; one that needs another setting is refused without it."""
-    mode = "--vanilla_baseline" if config.vanilla_baseline else f"--planner {config.planner}"
-    if config.planner_sequence is not None and mode != "--planner fixed":
-        raise ConfigError(f"--planner_sequence goes with --planner fixed, not with {mode}")
-    if config.rollouts_file is not None and mode != "--planner markov":
-        raise ConfigError(f"--rollouts_file goes with --planner markov, not with {mode}")
-    if config.examples_file is not None and config.n_examples == 0:
-        raise ConfigError("--examples_file needs --num_icl_examples of 1 or more, and it is 0")
-    unused: set[str] = set()
-    if mode in ("--vanilla_baseline", "--planner untyped"):
-        unused |= _TAXONOMY_SETTINGS
-    if config.vanilla_baseline:
-        unused |= _THOUGHT_SETTINGS
-    if config.framework != "local":
-        unused |= _LOCAL_SETTINGS
-    return tuple(
-        f"--{name} {getattr(config, name)} has no effect with {mode} and --llm_framework {config.framework}"
-        for name in sorted(unused)
-        if getattr(config, name) != RunConfig.model_fields[name].default
-    )
-
-
-def model_files(config: RunConfig) -> dict[str, str]:
-    """The files of a model directory: by content, those larger than 64 MiB by size and time of
-    change; empty for a model that is elsewhere."""
-    folder = Path(config.model_path)
-    paths = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
-    return {path.name: _file_identity(path) for path in paths}
-
-
-def _file_identity(path: Path) -> str:
-    stat = path.stat()
-    if stat.st_size > _LARGE_FILE:
-        return f"{stat.st_size}/{stat.st_mtime_ns}"
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    prices = {role: table.price(model.framework, model.model_name) for role, model in models.items()}
+    return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver)
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,9 @@ class _Level:
     examples: dict[str, tuple[str, ...]]
 
 
-def _level(config: RunConfig, problems: ProblemSet) -> tuple[_Level, tuple[str, ...]]:
+def _level(
+    config: RunConfig, problems: ProblemSet, chosen: LevelExamples | None
+) -> tuple[_Level, tuple[str, ...]]:
     if config.planner == "untyped":
         return _Level((UNTYPED,), None, {}), ()
     taxonomy = load_taxonomy(config.tree_model_path)
@@ -153,10 +157,11 @@ def _level(config: RunConfig, problems: ProblemSet) -> tuple[_Level, tuple[str, 
         examples, note = read_examples(config.examples_file, options)
         shown = {name: texts[: config.n_examples] for name, texts in examples.items()}
         return _Level(options, planner, shown), (note,)
-    from taxonomy.examples import examples_for_level
+    if chosen is None:
+        from taxonomy.examples import examples_for_level
 
-    cache_dir = check_writable(config.cache_dir)
-    chosen = examples_for_level(config.tree_model_path, config.label_level, cache_dir=cache_dir)
+        cache_dir = check_writable(config.cache_dir)
+        chosen = examples_for_level(config.tree_model_path, config.label_level, cache_dir=cache_dir)
     return _Level(options, planner, chosen.shown(config.n_examples)), chosen.notes
 
 
@@ -190,24 +195,24 @@ def _rollouts_for(config: RunConfig) -> Path:
     )
 
 
-def _vanilla(config: RunConfig, prompts: Prompts) -> Callable[[Backend, Observer], Solver]:
-    return lambda backend, observer: VanillaSolver(_reasoner(config, prompts, backend, observer, {}))
+def _vanilla(config: RunConfig, prompts: Prompts) -> Callable[[Backends, Observer], Solver]:
+    return lambda backends, observer: VanillaSolver(
+        _reasoner(config, prompts, backends.reasoner, observer, {})
+    )
 
 
 def _hierarchical(
     config: RunConfig, prompts: Prompts, level: _Level
-) -> Callable[[Backend, Observer], Solver]:
-    def make(backend: Backend, observer: Observer) -> Solver:
+) -> Callable[[Backends, Observer], Solver]:
+    def make(backends: Backends, observer: Observer) -> Solver:
         from hierarchical_reasoning.planners.model import ModelPlanner
 
-        planner = level.planner or ModelPlanner(backend, prompts, _sampling(config), observer)
-        return HierarchicalSolver(
-            planner,
-            _reasoner(config, prompts, backend, observer, level.examples),
-            level.options,
-            max_reasoning_steps=config.max_reasoning_steps,
-            seed=config.seed,
-        )
+        reasoner = _reasoner(config, prompts, backends.reasoner, observer, level.examples)
+        max_steps, seed = config.max_reasoning_steps, config.seed
+        if config.joint:
+            return JointSolver(reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)
+        planner = level.planner or ModelPlanner(backends.planner, prompts, _sampling(config), observer)
+        return HierarchicalSolver(planner, reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)
 
     return make
 
@@ -232,14 +237,3 @@ def _reasoner(
 
 def _sampling(config: RunConfig) -> Sampling:
     return Sampling(temperature=config.temperature, seed=config.seed)
-
-
-def _backend(config: RunConfig) -> Backend:
-    options: dict[str, object] = {"max_retries": config.max_retries}
-    if config.framework == "local":
-        options |= {
-            "dtype": config.dtype,
-            "device": config.device,
-            "trust_remote_code": config.trust_remote_code,
-        }
-    return create_backend(config.framework, model_name=config.model_path, **options)

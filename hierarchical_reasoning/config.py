@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,25 @@ from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS
 PlannerName = Literal["model", "teacher", "uniform", "markov", "fixed", "untyped"]
 BUNDLED = "bundled"
 """The name of the shipped model, for ``--model_name``."""
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """Which model plays a role, and through which backend."""
+
+    framework: str
+    model_name: str
+    """As it was given: a name the backend knows, a directory, or "bundled"."""
+    base_url: str | None = None
+
+    @property
+    def is_bundled(self) -> bool:
+        return self.model_name == BUNDLED
+
+    @property
+    def model_path(self) -> str:
+        """What the backend loads or asks for."""
+        return str(MODEL) if self.is_bundled else self.model_name
 
 
 class RunConfig(BaseModel):
@@ -32,6 +52,8 @@ class RunConfig(BaseModel):
     max_reasoning_steps: int = Field(10, ge=1)
     planner: PlannerName = "model"
     planner_sequence: str | None = None
+    joint: bool = False
+    """Thought type and thought in one call."""
     rollouts_file: Path | None = None
     """Labeled rollouts for the Markov planner; the bundled ones where the taxonomy is the bundled one."""
     prompt_style: Literal["chat", "single"] = "chat"
@@ -44,6 +66,20 @@ class RunConfig(BaseModel):
     llm_framework: str | None = None
     """None: ``local`` for the bundled model and for directories, else ``openai``."""
     model_name: str = BUNDLED
+    base_url: str | None = None
+    """Of an OpenAI-compatible server; None: the provider's."""
+    planner_model_name: str | None = None
+    """None: `model_name`."""
+    planner_llm_framework: str | None = None
+    planner_base_url: str | None = None
+    high_level_model_name: str | None = None
+    """Chooses in-context examples; None: they are chosen without a model."""
+    high_level_llm_framework: str | None = None
+    high_level_base_url: str | None = None
+    api_key_env: str | None = None
+    """Name of the environment variable that holds the key; None: the provider's usual one."""
+    structured_output: Literal["auto", "json_schema", "words"] = "auto"
+    """How a hosted model is held to the choices."""
     temperature: float = Field(0.1, ge=0, allow_inf_nan=False)
     max_thought_tokens: int = Field(256, ge=1)
     max_answer_tokens: int = Field(1024, ge=1)
@@ -51,26 +87,66 @@ class RunConfig(BaseModel):
     device: str = "auto"
     trust_remote_code: bool = False
 
+    vllm_base_url: str | None = None
+    """None: the environment variable VLLM_BASE_URL, else port 8000 of this machine."""
+    vllm_auto_start: bool = False
+    vllm_gpus: str | None = None
+    start_vllm_verbose: bool = False
+
     seed: int = 42
     cache_dir: Path = Path("cache")
     max_concurrency: int = Field(16, ge=1)
     max_retries: int = Field(5, ge=0)
+    requests_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
+    request_timeout: float = Field(600, gt=0, allow_inf_nan=False)
+    """Seconds, for hosted models."""
+    no_cache: bool = False
+    """Ask again even where the same request was answered before."""
+    prices: Path | None = None
+    """Prices that go over the shipped ones."""
 
     @property
     def framework(self) -> str:
-        """The backend to use."""
-        if self.llm_framework is not None:
-            return self.llm_framework
-        return "local" if self.is_bundled_model or Path(self.model_name).is_dir() else "openai"
+        """The reasoner's backend."""
+        return self.reasoner.framework
+
+    @property
+    def reasoner(self) -> ModelChoice:
+        """The main model."""
+        framework = self.llm_framework or _usual_framework(self.model_name, "openai")
+        return ModelChoice(framework, self.model_name, self._url(framework, self.base_url))
+
+    @property
+    def planner_model(self) -> ModelChoice:
+        """The model that plans, where one does."""
+        if self.planner_model_name is self.planner_llm_framework is self.planner_base_url is None:
+            return self.reasoner
+        return self._other(self.planner_model_name, self.planner_llm_framework, self.planner_base_url)
+
+    @property
+    def high_level_model(self) -> ModelChoice | None:
+        """The model that chooses examples; None where none was asked for."""
+        if self.high_level_model_name is self.high_level_llm_framework is self.high_level_base_url is None:
+            return None
+        return self._other(
+            self.high_level_model_name, self.high_level_llm_framework, self.high_level_base_url
+        )
+
+    def _other(self, model_name: str | None, framework: str | None, base_url: str | None) -> ModelChoice:
+        """A model beside the main one: what is not given is as for that."""
+        name = self.model_name if model_name is None else model_name
+        hosted = "openai" if self.framework == "local" else self.framework
+        chosen = framework or (self.framework if model_name is None else _usual_framework(name, hosted))
+        if base_url is None and chosen == self.framework:
+            base_url = self.base_url
+        return ModelChoice(chosen, name, self._url(chosen, base_url))
+
+    def _url(self, framework: str, base_url: str | None) -> str | None:
+        return base_url or (self.vllm_base_url if framework == "vllm" else None)
 
     @property
     def is_bundled_model(self) -> bool:
         return self.model_name == BUNDLED
-
-    @property
-    def model_path(self) -> str:
-        """What the backend loads or asks for."""
-        return str(MODEL) if self.is_bundled_model else self.model_name
 
     @property
     def n_examples(self) -> int:
@@ -83,6 +159,24 @@ class RunConfig(BaseModel):
         """The settings that can change what becomes of a problem. Files stand for what is in them, so they are not
         here; nor is which problems are chosen."""
         files = {"input_file", "tree_model_path", "prompts_dir", "examples_file", "rollouts_file"}
-        speed = {"cache_dir", "max_concurrency", "max_retries", "n_rows"}
+        speed = {
+            "cache_dir",
+            "max_concurrency",
+            "max_retries",
+            "n_rows",
+            "requests_per_minute",
+            "request_timeout",
+            "no_cache",
+            "prices",
+            "api_key_env",
+            "vllm_auto_start",
+            "vllm_gpus",
+            "start_vllm_verbose",
+        }
         same = self.model_dump(mode="json", exclude=files | speed)
         return same | {"llm_framework": self.framework, "num_icl_examples": self.n_examples}
+
+
+def _usual_framework(model_name: str, hosted: str) -> str:
+    """The backend of a model that comes without one: in this process for the bundled one and for directories."""
+    return "local" if model_name == BUNDLED or Path(model_name).is_dir() else hosted

@@ -9,7 +9,7 @@ from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.trace import Step, Trace
-from llm_backends import Backend, FinishReason, Message, Request, Sampling, Usage
+from llm_backends import Backend, FinishReason, Message, Request, Sampling, Spent, Usage
 from taxonomy.model import ThoughtType
 
 
@@ -21,6 +21,7 @@ class Reply:
     truncated: bool
     """It was cut off by a limit on tokens or by the end of the context."""
     usage: Usage
+    spent: Spent
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,8 @@ class Reasoner:
             )
         )
         self.observer.thought(problem, completion.text)
-        return Reply(completion.text, completion.finish_reason is FinishReason.LENGTH, completion.usage)
+        truncated = completion.finish_reason is FinishReason.LENGTH
+        return Reply(completion.text, truncated, completion.usage, completion.spent)
 
     def _examples_that_fit(
         self, trace: Trace, option: ThoughtType, steps_left: int

@@ -15,6 +15,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.journal import sync_directory
 from hierarchical_reasoning.outcomes import Outcome
+from llm_backends import Price, Spent
 
 MAX_MODEL_NAME = 100
 ALARM_FROM = 3
@@ -41,28 +43,85 @@ class _Record(BaseModel):
 
 
 class TokenUsage(_Record):
-    """Calls and their tokens."""
+    """Calls and their tokens, whether the replies came from a model or from the cache of replies."""
 
     calls: int = 0
+    """Replies, unusable ones included."""
     prompt_tokens: int = 0
     cached_tokens: int = 0
-    """The part of `prompt_tokens` that a cache served."""
+    """The part of `prompt_tokens` that the prefix cache of the model served."""
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    """The part of `completion_tokens` that a reasoning model spent before it replied."""
 
-    def __add__(self, other: TokenUsage) -> TokenUsage:
-        return TokenUsage(
+    @classmethod
+    def of(cls, spent: Spent) -> TokenUsage:
+        """What a call took, as it is recorded."""
+        return cls(**_counts(spent))
+
+
+class RoleUsage(TokenUsage):
+    """What one role took."""
+
+    from_cache: int = 0
+    """The part of `calls` that had been paid for before, and was not asked for again."""
+    repeats: dict[str, int] = Field(default_factory=dict)
+    """How often something was asked again, by reason."""
+    cost_usd: float | None = None
+    """Of all these calls, those from the cache included; None where the price is not known."""
+    cost_from_cache_usd: float | None = None
+    """The part of `cost_usd` that had been paid before."""
+
+    @classmethod
+    def priced(cls, spent: Spent, price: Price | None) -> RoleUsage:
+        """What calls took, and what that costs."""
+        paid, before = (
+            (None, None) if price is None else (price.of(spent.usage), price.of(spent.cached_usage))
+        )
+        return cls(
+            **_counts(spent),
+            from_cache=spent.cached_replies,
+            repeats=dict(spent.repeats),
+            cost_usd=None if paid is None or before is None else paid + before,
+            cost_from_cache_usd=before,
+        )
+
+    def __add__(self, other: RoleUsage) -> RoleUsage:
+        repeats = Counter(self.repeats)
+        repeats.update(other.repeats)
+        return RoleUsage(
             calls=self.calls + other.calls,
             prompt_tokens=self.prompt_tokens + other.prompt_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
             completion_tokens=self.completion_tokens + other.completion_tokens,
+            reasoning_tokens=self.reasoning_tokens + other.reasoning_tokens,
+            from_cache=self.from_cache + other.from_cache,
+            repeats=dict(repeats),
+            cost_usd=_sum(self.cost_usd, other.cost_usd),
+            cost_from_cache_usd=_sum(self.cost_from_cache_usd, other.cost_from_cache_usd),
         )
+
+
+def _counts(spent: Spent) -> dict[str, int]:
+    usage = spent.usage + spent.cached_usage
+    return {
+        "calls": spent.replies + spent.cached_replies,
+        "prompt_tokens": usage.prompt_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+    }
+
+
+def _sum(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
 
 
 class StepRecord(_Record):
     """One step of a trace."""
 
-    thought_type: str | None
-    """None where thoughts have no type."""
+    thought_type: str
+    """"Next thought" where thoughts have no type."""
     node_id: str | None
     """The thought type's node in the taxonomy; None for "Finish thinking" and where thoughts have no type."""
     thought: str
@@ -99,7 +158,7 @@ class ResultEntry(_Record):
     category: str | None = None
     sample: int = 0
     steps: tuple[StepRecord, ...] = ()
-    usage: dict[str, TokenUsage] = Field(default_factory=dict)
+    usage: dict[str, RoleUsage] = Field(default_factory=dict)
     """By role, such as planner and reasoner."""
     seconds: float = 0.0
     error: ErrorRecord | None = None
@@ -126,10 +185,12 @@ class Summary(_Record):
     """Over all problems with a ground truth; one that ended in an error counts as not solved."""
     accuracy_completed: Accuracy
     """Over those that were finished, whatever their end: errors left out."""
-    usage: dict[str, TokenUsage]
-    """By role, over all problems."""
+    usage: dict[str, RoleUsage]
+    """By role, over all problems, attempts that ended in an error and were made again included."""
+    cost_usd: float | None
+    """Of all roles; None where a price is not known."""
     tokens_per_problem: float | None
-    """Prompt and completion tokens of all roles; None without problems."""
+    """Prompt and completion tokens of planner and reasoner, of the attempts that count; None without problems."""
     seconds: float
     """Summed over problems; they overlap when several run at once."""
     wall_seconds: float | None
@@ -149,24 +210,41 @@ class ResultsFile(_Record):
     results: tuple[ResultEntry, ...]
 
 
-def summarize(entries: Sequence[ResultEntry], *, wall_seconds: float | None = None) -> Summary:
-    """The numbers of a run, both denominators of accuracy, and what must be said loudly."""
+def summarize(
+    entries: Sequence[ResultEntry],
+    *,
+    wall_seconds: float | None = None,
+    superseded: Sequence[ResultEntry] = (),
+    besides: Mapping[str, RoleUsage] | None = None,
+) -> Summary:
+    """The numbers of a run, both denominators of accuracy, and what must be said loudly.
+
+    Args:
+        entries: one a problem.
+        wall_seconds: of this session.
+        superseded: attempts that ended in an error and were made again; they were paid for too.
+        besides: what was spent on no problem in particular, by role.
+    """
     counts = Counter(entry.outcome for entry in entries)
     outcomes = {outcome: counts[outcome] for outcome in Outcome}
     correct = counts[Outcome.CORRECT]
     with_truth = sum(entry.ground_truth is not None for entry in entries if entry.outcome is Outcome.ERROR)
     completed = sum(count for outcome, count in counts.items() if outcome.is_correct is not None)
-    usage: dict[str, TokenUsage] = {}
-    for entry in entries:
+    tokens = sum(
+        used.prompt_tokens + used.completion_tokens for entry in entries for used in entry.usage.values()
+    )
+    usage = dict(besides or {})
+    for entry in (*entries, *superseded):
         for role, used in entry.usage.items():
-            usage[role] = usage.get(role, TokenUsage()) + used
-    tokens = sum(used.prompt_tokens + used.completion_tokens for used in usage.values())
+            usage[role] = usage[role] + used if role in usage else used
+    costs = [used.cost_usd for used in usage.values()]
     return Summary(
         n=len(entries),
         outcomes=outcomes,
         accuracy=Accuracy.of(correct, completed + with_truth),
         accuracy_completed=Accuracy.of(correct, completed),
         usage=usage,
+        cost_usd=None if not costs else reduce(_sum, costs),
         tokens_per_problem=tokens / len(entries) if entries else None,
         seconds=sum(entry.seconds for entry in entries),
         wall_seconds=wall_seconds,

@@ -20,6 +20,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hierarchical_reasoning.assembly import Run
+from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import JournalError, UsageError
 from hierarchical_reasoning.journal import Journal, JournalRecord, fingerprint, read_header
@@ -30,6 +31,7 @@ from hierarchical_reasoning.results import (
     ErrorRecord,
     ResultEntry,
     ResultsFile,
+    RoleUsage,
     check_writable,
     results_stem,
     summarize,
@@ -38,7 +40,14 @@ from hierarchical_reasoning.results import (
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.verifiers import Grade, Verifier
-from llm_backends import AuthenticationError, BackendClosedError, EngineDiedError, ModelNotFoundError
+from llm_backends import (
+    AuthenticationError,
+    BackendClosedError,
+    BackendError,
+    CacheError,
+    EngineDiedError,
+    ModelNotFoundError,
+)
 
 FATAL = (
     UsageError,
@@ -46,10 +55,22 @@ FATAL = (
     ModelNotFoundError,
     EngineDiedError,
     BackendClosedError,
+    CacheError,
     BrokenPipeError,
 )
 """What ends a run: every further problem would end the same way, or nobody reads what is printed any more."""
-_PACKAGES = ("hierarchical-reasoning", "torch", "transformers", "tokenizers", "numpy", "networkx", "chess")
+_PACKAGES = (
+    "hierarchical-reasoning",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "numpy",
+    "networkx",
+    "chess",
+    "openai",
+    "together",
+    "anthropic",
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +80,8 @@ class Finished:
     results: ResultsFile
     path: Path
     journal: Path
+    backend_notes: tuple[str, ...] = ()
+    """What the backends did otherwise than asked."""
 
 
 def open_journal(run: Run, *, resume: bool) -> tuple[Journal, tuple[str, ...]]:
@@ -92,7 +115,8 @@ def open_journal(run: Run, *, resume: bool) -> tuple[Journal, tuple[str, ...]]:
         hierarchical=not config.vanilla_baseline,
         now=datetime.now(),
     )
-    journal = _create(directory, stem, run.settings, _resolved(config))
+    examples_usage = run.examples_spent.model_dump(mode="json") if run.examples_spent else None
+    journal = _create(directory, stem, run.settings, _resolved(config) | {"examples_usage": examples_usage})
     return journal, tuple(notes)
 
 
@@ -102,7 +126,7 @@ def owed(run: Run, journal: Journal) -> list[Problem]:
     return [problem for problem in run.problems.problems if problem.id not in finished]
 
 
-async def execute(run: Run, solver: Solver, journal: Journal, observer: Observer) -> Finished:
+async def execute(run: Run, backends: Backends, journal: Journal, observer: Observer) -> Finished:
     """Solve every problem that the journal does not have yet, and write the results file.
 
     Raises:
@@ -110,6 +134,7 @@ async def execute(run: Run, solver: Solver, journal: Journal, observer: Observer
     """
     started = time.perf_counter()
     entries = _finished(journal)
+    solver = run.make_solver(backends, observer)
     slots = asyncio.Semaphore(run.config.max_concurrency)
 
     async def one(problem: Problem) -> None:
@@ -127,7 +152,7 @@ async def execute(run: Run, solver: Solver, journal: Journal, observer: Observer
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     ordered = tuple(entries[problem.id] for problem in run.problems.problems)
-    return _write(run, journal, ordered, time.perf_counter() - started)
+    return _write(run, backends, journal, ordered, time.perf_counter() - started)
 
 
 async def _solve(run: Run, solver: Solver, problem: Problem) -> ResultEntry:
@@ -142,6 +167,8 @@ async def _solve(run: Run, solver: Solver, problem: Problem) -> ResultEntry:
         raise
     except Exception as caught:  # noqa: BLE001 - the boundary where a failure becomes data
         error = caught
+        if isinstance(caught, BackendError) and caught.role is not None:
+            solution.spend(caught.role, caught.spent)
     return _entry(run, problem, solution, grade, error, time.perf_counter() - started)
 
 
@@ -164,7 +191,9 @@ def _entry(
         use_hierarchical=not run.config.vanilla_baseline,
         label_level=run.config.label_level,
         thought_types=tuple(step.thought_type or FINISH for step in solution.steps),
-        thoughts=tuple(step.thought for step in solution.steps if step.thought_type != FINISH),
+        thoughts=tuple(
+            step.thought for step in solution.steps if step.thought or step.thought_type != FINISH
+        ),
         final_response=solution.final_response,
         extracted_answer=grade.extracted if grade else None,
         is_correct=outcome.is_correct,
@@ -173,7 +202,7 @@ def _entry(
         reason=grade.reason if grade else f"{type(error).__name__}: {error}",
         category=problem.category,
         steps=tuple(solution.steps),
-        usage=solution.usage,
+        usage={role: RoleUsage.priced(spent, run.prices.get(role)) for role, spent in solution.spent.items()},
         seconds=seconds,
         error=ErrorRecord(type=type(error).__name__, message=str(error)) if error else None,
         notes=tuple(solution.notes),
@@ -199,25 +228,42 @@ def _entry_in(journal: Journal, record: JournalRecord) -> ResultEntry:
         ) from error
 
 
-def _write(run: Run, journal: Journal, entries: tuple[ResultEntry, ...], seconds: float) -> Finished:
+def _write(
+    run: Run, backends: Backends, journal: Journal, entries: tuple[ResultEntry, ...], seconds: float
+) -> Finished:
     header = journal.contents.header
+    examples_usage = header.config.get("examples_usage")
+    besides = {"examples": RoleUsage.model_validate(examples_usage)} if examples_usage else None
+    versions = _versions()
     results = ResultsFile(
         model_name=run.config.model_name,
         label_level=run.config.label_level,
         use_hierarchical_reasoning=not run.config.vanilla_baseline,
-        summary=summarize(entries, wall_seconds=seconds),
+        summary=summarize(
+            entries, wall_seconds=seconds, superseded=_superseded(run, journal), besides=besides
+        ),
         config={
             **_resolved(run.config),
             "fingerprint": header.fingerprint,
             "versions": dict(header.versions),
+            **({} if versions == dict(header.versions) else {"versions_of_last_session": versions}),
+            "backends": backends.described(),
             "problems_sha256": run.problems.sha256,
             "answer_format": run.verifier.format,
-            "notes": list(run.notes),
+            "notes": [*run.notes, *backends.notes],
         },
         results=entries,
     )
     path = write_results(journal.path.parent, journal.path.stem, results)
-    return Finished(results, path, journal.path)
+    return Finished(results, path, journal.path, backends.notes)
+
+
+def _superseded(run: Run, journal: Journal) -> tuple[ResultEntry, ...]:
+    """Attempts of earlier sessions that were made again."""
+    wanted = {problem.id for problem in run.problems.problems}
+    found = [_entry_in(journal, record) for record in journal.contents.records if record.problem_id in wanted]
+    latest = {entry.problem_id: entry for entry in found if entry.outcome is not Outcome.ERROR}
+    return tuple(entry for entry in found if latest.get(entry.problem_id) is not entry)
 
 
 def _create(
@@ -257,8 +303,11 @@ def _newest_of(directory: Path, wanted: str, notes: list[str]) -> Path | None:
 
 
 def _resolved(config: RunConfig) -> dict[str, object]:
-    """The configuration as it is recorded: with the backend that was taken."""
-    return config.model_dump(mode="json") | {"llm_framework": config.framework}
+    """The configuration as it is recorded: with what was taken where nothing was said."""
+    return config.model_dump(mode="json") | {
+        "llm_framework": config.framework,
+        "num_icl_examples": config.n_examples,
+    }
 
 
 def _versions() -> dict[str, str]:

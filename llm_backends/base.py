@@ -76,6 +76,8 @@ class Backend(ABC):
     supports_schema: ClassVar[bool] = False
     supports_logprobs: ClassVar[bool] = False
     supports_seed: ClassVar[bool] = False
+    cheap_to_make: ClassVar[bool] = False
+    """Making one takes no time and no memory, so that wrong settings can be found by making one early."""
     empty_is_a_fault: ClassVar[bool] = True
     """Servers now and then answer with nothing; from a model in this process, an empty reply is what it said."""
 
@@ -178,6 +180,7 @@ class Backend(ABC):
         try:
             completion = await self._ask_until_usable(request, received, repeats)
         except BackendError as error:
+            error.role = request.role
             error.spent = Spent(len(received), sum(received, Usage()), repeats=dict(repeats))
             self._redact_error(error)
             self.meter.add(request.role, error.spent)
@@ -187,6 +190,14 @@ class Backend(ABC):
         if key is not None and self.cache is not None and completion.finish_reason is not FinishReason.LENGTH:
             self.cache.put(key, completion)
         return replace(completion, spent=spent)
+
+    async def check_model(self) -> None:
+        """Find out what is better known before the first request, such as whether the server is there and has the
+        model.
+
+        :raises BackendError: it is not.
+        """
+        return
 
     async def aclose(self) -> None:
         """Release what the backend holds. Calls in flight fail; calling it twice is fine."""
@@ -279,7 +290,11 @@ class Backend(ABC):
         limiter.replied()
         latency = time.perf_counter() - started
         if self._secrets:
-            completion = replace(completion, text=self._redacted(completion.text))
+            completion = replace(
+                completion,
+                text=self._redacted(completion.text),
+                reasoning=completion.reasoning and self._redacted(completion.reasoning),
+            )
         return replace(completion, latency_s=latency)
 
     async def _within_time(self, request: Request) -> Completion:

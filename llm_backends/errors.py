@@ -38,6 +38,8 @@ class BackendError(Exception):
 
     spent: Spent | None = None
     """What the call had taken when it failed, once `Backend.complete` has raised it."""
+    role: str | None = None
+    """Who had asked."""
 
 
 class TransientError(BackendError):

@@ -4,7 +4,7 @@ For each thought type of a level, at most `sampled` distinct chunks of `min_word
 drawn; `superset` of them are picked, best first, and `shown` are what a prompt shows. Best, without a model,
 means near the mean of the drawn chunks while unlike those already picked (maximal marginal relevance,
 Carbonell and Goldstein 1998). Where there are too few chunks of that length, others are drawn as well, and a
-note says so.
+note says so. `taxonomy.examples_by_model` lets a language model pick instead.
 
 The supersets are cached as `examples_cache_level_{L}.json`, keyed by a hash of all that affects them.
 """
@@ -86,9 +86,9 @@ def examples_for_level(
     taxonomy = load_taxonomy(tree_path)
     thought_types = taxonomy.at_level(level)
     rows = read_labeled_chunks(tree_path, level)
-    key = _cache_key(taxonomy, thought_types, rows, parameters)
+    key = examples_key(taxonomy, thought_types, rows, parameters)
     cache = None if cache_dir is None else examples_cache_path(cache_dir, level)
-    if cache is not None and (cached := _read_cache(cache, level, key)) is not None:
+    if cache is not None and (cached := read_examples_cache(cache, level, key=key)) is not None:
         return cached
     examples = choose_examples(taxonomy, level, rows, parameters)
     if cache is not None:
@@ -100,6 +100,14 @@ def choose_examples(
     taxonomy: Taxonomy, level: int, rows: Sequence[ChunkRow], parameters: ExampleParameters
 ) -> LevelExamples:
     """Choose from chunks in memory; reads and writes nothing."""
+    drawn, notes = draw_chunks(taxonomy, level, rows, parameters)
+    return LevelExamples(level, most_relevant_first(drawn, parameters.superset), notes)
+
+
+def draw_chunks(
+    taxonomy: Taxonomy, level: int, rows: Sequence[ChunkRow], parameters: ExampleParameters
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """By thought type's name, the texts to pick from, in no order; and notes on what they are."""
     thought_types = taxonomy.at_level(level)
     notes: list[str] = []
     texts_of = _texts_by_type(thought_types, rows, notes)
@@ -107,7 +115,7 @@ def choose_examples(
     for thought_type in thought_types:
         texts = texts_of[thought_type.name] or _examples_of_nodes(taxonomy, thought_type)
         drawn[thought_type.name] = _draw(thought_type.name, texts, level, parameters, notes)
-    return LevelExamples(level, _pick(drawn, parameters.superset), tuple(notes))
+    return drawn, tuple(notes)
 
 
 def examples_cache_path(cache_dir: Path | str, level: int) -> Path:
@@ -125,8 +133,12 @@ def write_examples_cache(path: Path, examples: LevelExamples, *, key: str) -> No
     write_atomically(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _read_cache(path: Path, level: int, key: str) -> LevelExamples | None:
-    """None where there is no cache, or one made from something else."""
+def read_examples_cache(path: Path, level: int, *, key: str) -> LevelExamples | None:
+    """None where there is no cache, or one made from something else.
+
+    Raises:
+        ExamplesCacheError: the file cannot be read as JSON.
+    """
     try:
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
@@ -142,12 +154,13 @@ def _read_cache(path: Path, level: int, key: str) -> LevelExamples | None:
     return LevelExamples(level, superset, tuple(content["notes"]), from_cache=True)
 
 
-def _cache_key(
+def examples_key(
     taxonomy: Taxonomy,
     thought_types: Sequence[ThoughtType],
     rows: Sequence[ChunkRow],
     parameters: ExampleParameters,
 ) -> str:
+    """A hash of all that affects which examples are chosen without a model."""
     named = [(kind.name, kind.label, _examples_of_nodes(taxonomy, kind)) for kind in thought_types]
     chunks = [(row.text, row.label) for row in rows]
     content = json.dumps([_CACHE_VERSION, asdict(parameters), named, chunks])
@@ -206,8 +219,8 @@ def _draw(
     return drawn + added
 
 
-def _pick(drawn: Mapping[str, Sequence[str]], superset: int) -> dict[str, tuple[str, ...]]:
-    """The best of each thought type's texts, best first."""
+def most_relevant_first(drawn: Mapping[str, Sequence[str]], count: int) -> dict[str, tuple[str, ...]]:
+    """The best `count` of each thought type's texts, best first, by maximal marginal relevance."""
     everything = [text for texts in drawn.values() for text in texts]
     if not everything:
         return dict.fromkeys(drawn, ())
@@ -221,7 +234,7 @@ def _pick(drawn: Mapping[str, Sequence[str]], superset: int) -> dict[str, tuple[
         start += len(texts)
         # Rows are of unit length, so products are cosines.
         likeness = (own @ own.T).toarray() if len(texts) else []
-        picked[name] = tuple(texts[position] for position in _most_relevant(likeness, superset))
+        picked[name] = tuple(texts[position] for position in _most_relevant(likeness, count))
     return picked
 
 

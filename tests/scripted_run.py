@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hierarchical_reasoning.assembly import Run, assemble
+from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.results import ResultEntry
@@ -83,6 +84,7 @@ async def run_with(
     config: RunConfig,
     backend: Backend | None = None,
     *,
+    backends: Backends | None = None,
     resume: bool = False,
     observer: Observer | None = None,
     change: Callable[[Run], Run] = lambda run: run,
@@ -92,8 +94,8 @@ async def run_with(
     run = change(assemble(config))
     journal, _ = open_journal(run, resume=resume)
     with journal:
-        solver = run.make_solver(backend or ScriptedBackend(reply), observer)
-        return await execute(run, solver, journal, observer)
+        backends = backends or Backends.one(backend or ScriptedBackend(reply))
+        return await execute(run, backends, journal, observer)
 
 
 def what_was_said(entry: ResultEntry) -> ResultEntry:

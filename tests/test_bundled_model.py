@@ -10,6 +10,7 @@ import pytest
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.assets import MODEL, TAXONOMY
+from hierarchical_reasoning.backends import make_backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
@@ -19,11 +20,12 @@ from taxonomy import load_taxonomy
 
 
 async def results_of(tmp_path: Path, **settings: Any) -> ResultsFile:
-    run = assemble(RunConfig(cache_dir=tmp_path, **settings))
+    config = RunConfig(cache_dir=tmp_path, no_cache=True, **settings)
+    run = assemble(config)
     journal, _ = open_journal(run, resume=False)
     with journal:
-        async with run.make_backend() as backend:
-            finished = await execute(run, run.make_solver(backend, Observer()), journal, Observer())
+        async with make_backends(config) as backends:
+            finished = await execute(run, backends, journal, Observer())
     return finished.results
 
 

@@ -38,6 +38,7 @@ from llm_backends import (
     Request,
     Sampling,
     ScriptedBackend,
+    Spent,
     UnparsedChoiceError,
     Usage,
 )
@@ -84,7 +85,7 @@ async def test_uniform_takes_every_option_alike() -> None:
     assert all(900 < count < 1100 for count in counts.values())
     choice = await UniformPlanner(0).choose(trace_of("p"))
     assert choice.probabilities == dict.fromkeys(("Add", "Check", "Split", FINISH), 0.25)
-    assert choice.usage is None
+    assert choice.spent is None
 
 
 @pytest.mark.parametrize(
@@ -233,7 +234,11 @@ async def test_a_model_chooses_among_the_options_and_finish() -> None:
     backend = ScriptedBackend([completion])
     planner = ModelPlanner(backend, Prompts(), Sampling(temperature=0.7, seed=5))
     choice = await planner.choose(trace_of("p9"), sample=2)
-    assert (choice.name, choice.probabilities, choice.usage) == ("Check", probabilities, Usage(7, 0, 1))
+    assert (choice.name, choice.probabilities, choice.spent) == (
+        "Check",
+        probabilities,
+        Spent(1, Usage(7, 0, 1)),
+    )
     (request,) = backend.requests
     assert request.choices == ("Add", "Check", "Split", FINISH)
     assert (request.role, request.trace_id, request.sample_index) == ("planner", "p9/2", 2)

@@ -81,7 +81,14 @@ def test_a_chat_only_grows(trace: Trace) -> None:
 @given(traces())
 def test_roles_take_turns_and_the_user_has_the_last_word(trace: Trace) -> None:
     prompts = Prompts("chat")
-    for messages in (prompts.choose(trace), prompts.think(trace, OPTIONS[0]), prompts.answer(trace)):
+    replies = ["a reply"] * len(trace.steps)
+    for messages in (
+        prompts.choose(trace),
+        prompts.think(trace, OPTIONS[0]),
+        prompts.answer(trace),
+        prompts.joint(trace, replies),
+        prompts.joint_answer(trace, [*replies, "the last one"]),
+    ):
         assert [message.role for message in messages[::2]] == ["user"] * len(messages[::2])
         assert [message.role for message in messages[1::2]] == ["assistant"] * len(messages[1::2])
         assert len(messages) % 2 == 1
@@ -91,7 +98,14 @@ def test_roles_take_turns_and_the_user_has_the_last_word(trace: Trace) -> None:
 @given(traces(), st.sampled_from(STYLES))
 def test_every_thought_is_in_every_later_prompt_the_final_one_too(trace: Trace, style: PromptStyle) -> None:
     prompts = Prompts(style)
-    for messages in (prompts.choose(trace), prompts.think(trace, OPTIONS[1]), prompts.answer(trace)):
+    replies = [step.thought for step in trace.steps]
+    for messages in (
+        prompts.choose(trace),
+        prompts.think(trace, OPTIONS[1]),
+        prompts.answer(trace),
+        prompts.joint(trace, replies),
+        prompts.joint_answer(trace, [*replies, FINISH]),
+    ):
         text = text_of(messages)
         assert all(step.thought in text for step in trace.steps)
         assert trace.problem.text.strip() in text
@@ -104,7 +118,12 @@ def test_what_others_wrote_is_text_never_template(style: PromptStyle, hostile: s
     option = ThoughtType("9", hostile, hostile, 1, hostile)
     trace = Trace(Problem("p", hostile, None, None, {}), (option,), (Step(option, hostile, (hostile,)),))
     prompts = Prompts(style)
-    for messages in (prompts.choose(trace), prompts.think(trace, option, (hostile,)), prompts.answer(trace)):
+    for messages in (
+        prompts.choose(trace),
+        prompts.think(trace, option, (hostile,)),
+        prompts.answer(trace),
+        prompts.joint(trace, [hostile], [(hostile, hostile)]),
+    ):
         assert text_of(messages).count(hostile) >= 2
         assert "49" not in text_of(messages)
 
@@ -115,14 +134,17 @@ def test_single_is_one_message_that_stands_alone(style: PromptStyle) -> None:
     prompts = Prompts(style)
     lengths = [len(prompts.choose(trace)), len(prompts.think(trace, OPTIONS[0])), len(prompts.answer(trace))]
     assert lengths == ([1, 1, 1] if style == "single" else [9, 11, 11])
+    joint = [len(prompts.joint(trace, ["1", "2"])), len(prompts.joint_answer(trace, ["1", "2", "3"]))]
+    assert joint == ([1, 1] if style == "single" else [5, 7])
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_the_planner_is_told_every_option_and_what_finishing_is_called(style: PromptStyle) -> None:
-    text = text_of(Prompts(style).choose(Trace(PROBLEM, OPTIONS)))
-    for option in OPTIONS:
-        assert f'"{option.name}": {option.description}' in text
-    assert f'"{FINISH}"' in text
+    trace = Trace(PROBLEM, OPTIONS)
+    for text in map(text_of, (Prompts(style).choose(trace), Prompts(style).joint(trace, ()))):
+        for option in OPTIONS:
+            assert f'"{option.name}": {option.description}' in text
+        assert f'"{FINISH}"' in text
 
 
 def all_messages(style: PromptStyle, problem: Problem) -> str:
@@ -133,6 +155,7 @@ def all_messages(style: PromptStyle, problem: Problem) -> str:
         prompts.choose(trace),
         prompts.think(trace, OPTIONS[0]),
         prompts.answer(trace),
+        prompts.joint(trace, ["one"], [("Add", "an example")]),
     )
     return "\n".join(map(text_of, calls))
 
@@ -228,7 +251,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("content", BROKEN.values(), ids=BROKEN.keys())
-@pytest.mark.parametrize("name", ["think", "answer"])
+@pytest.mark.parametrize("name", ["think", "answer", "joint"])
 def test_a_broken_template_is_found_before_a_model_is_asked(
     tmp_path: Path, style: PromptStyle, content: bytes, name: str
 ) -> None:

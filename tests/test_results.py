@@ -22,6 +22,7 @@ from hierarchical_reasoning.results import (
     ErrorRecord,
     ResultEntry,
     ResultsFile,
+    RoleUsage,
     StepRecord,
     TokenUsage,
     check_writable,
@@ -29,6 +30,7 @@ from hierarchical_reasoning.results import (
     summarize,
     write_results,
 )
+from llm_backends import Price, Spent, Usage
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 SPEC_NAMES = [
@@ -59,7 +61,7 @@ def entry(outcome: Outcome, index: int = 0, **changes: Any) -> ResultEntry:
         "ground_truth": None if outcome is Outcome.UNGRADED else f"truth {index}",
         "outcome": outcome,
         "reason": f"{outcome}: {index}",
-        "usage": {"planner": TokenUsage(calls=2, prompt_tokens=10, cached_tokens=4, completion_tokens=1)},
+        "usage": {"planner": RoleUsage(calls=2, prompt_tokens=10, cached_tokens=4, completion_tokens=1)},
         "seconds": 0.5,
         "error": ErrorRecord(type="TimeoutError", message=f"{index}") if outcome is Outcome.ERROR else None,
     }
@@ -187,11 +189,31 @@ def test_a_summary_counts_outcomes_tokens_and_both_accuracies() -> None:
     assert (summary.accuracy.correct, summary.accuracy.n) == (2, 6)
     assert (summary.accuracy_completed.correct, summary.accuracy_completed.n) == (2, 5)
     assert summary.usage == {
-        "planner": TokenUsage(calls=14, prompt_tokens=70, cached_tokens=28, completion_tokens=7)
+        "planner": RoleUsage(calls=14, prompt_tokens=70, cached_tokens=28, completion_tokens=7)
     }
     assert summary.tokens_per_problem == 11
     assert (summary.seconds, summary.wall_seconds) == (3.5, 1.5)
     assert summary.alarms == ()
+
+
+def test_a_price_that_is_not_known_is_not_zero() -> None:
+    spent = Spent(2, Usage(1_000_000, 0, 100_000), 1, Usage(500_000), {"RateLimitError": 3})
+    priced = RoleUsage.priced(spent, Price(input=2, output=10))
+    assert (priced.cost_usd, priced.cost_from_cache_usd) == (pytest.approx(4.0), pytest.approx(1.0))
+    assert (priced.calls, priced.from_cache, priced.prompt_tokens) == (3, 1, 1_500_000)
+    free = RoleUsage.priced(spent, None)
+    assert (free.cost_usd, (priced + free).cost_usd) == (None, None)
+    assert (priced + priced).repeats == {"RateLimitError": 6}
+    summary = summarize([entry(Outcome.CORRECT, usage={"planner": priced, "reasoner": priced})])
+    assert summary.cost_usd == pytest.approx(8.0)
+
+
+def test_what_was_paid_for_attempts_made_again_and_besides_is_counted() -> None:
+    used = RoleUsage(calls=1, prompt_tokens=10)
+    failed, done = (entry(end, usage={"reasoner": used}) for end in (Outcome.ERROR, Outcome.CORRECT))
+    summary = summarize([done], superseded=[failed], besides={"examples": used})
+    assert summary.usage == {"reasoner": used + used, "examples": used}
+    assert summary.tokens_per_problem == 10
 
 
 def test_a_summary_of_nothing_claims_nothing() -> None:

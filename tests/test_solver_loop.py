@@ -50,7 +50,7 @@ async def solved(
     **reasoner: Any,
 ) -> Solution:
     """What comes of following `names`, then finishing."""
-    settings = {"max_thought_tokens": 10, "max_answer_tokens": 20, **reasoner}
+    settings = {"max_thought_tokens": 7, "max_answer_tokens": 20, **reasoner}
     writer = Reasoner(backend, Prompts(style), Sampling(), **settings)
     solver = HierarchicalSolver(
         FixedPlanner(names), writer, (ADD, CHECK), max_reasoning_steps=max_reasoning_steps, seed=0
@@ -253,7 +253,7 @@ async def test_vanilla_is_one_call() -> None:
     (request,) = backend.requests
     assert (request.role, request.sampling.max_tokens, request.sample_index) == ("reasoner", 33, 2)
     assert solution.final_response == "the answer is 10"
-    assert solution.usage["reasoner"].calls == 1
+    assert solution.spent["reasoner"].replies == 1
 
 
 class _Small(ScriptedBackend):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -31,6 +32,9 @@ from hierarchical_reasoning.runner import Finished
 from hierarchical_reasoning.trace import FINISH
 from llm_backends import Message
 from taxonomy.terminal import visible
+
+if TYPE_CHECKING:
+    from hierarchical_reasoning.dry_run import Estimate
 
 _SECONDS_BETWEEN_LINES = 5.0
 _RULE = "+ " + "-" * 73
@@ -131,12 +135,40 @@ class Display(Observer):
                 f"{role}: calls, tokens in (cached), out",
                 f"{usage.calls:,}, {usage.prompt_tokens:,} ({usage.cached_tokens:,}), {usage.completion_tokens:,}",
             )
+            if usage.from_cache:
+                table.add_row(f"{role}: replies received before", f"{usage.from_cache:,}")
+            for reason, count in sorted(usage.repeats.items()):
+                table.add_row(f"{role}: asked again after {reason}", f"{count:,}")
         table.add_row("tokens per problem", f"{summary.tokens_per_problem or 0:,.0f}")
+        if summary.usage and not _is_local(finished.results.config):
+            table.add_row("cost", _cost(summary.cost_usd))
+            before = sum(usage.cost_from_cache_usd or 0.0 for usage in summary.usage.values())
+            if before:
+                table.add_row("cost, paid before", _cost(before))
         table.add_row("seconds, this session", f"{summary.wall_seconds or 0:.1f}")
         self._console.print(table)
+        for note in finished.backend_notes:
+            self._line(f"note: {note}")
         for alarm in summary.alarms:
             self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(alarm)))
         self._line(f"results: {finished.path}")
+
+    def estimated(self, config: RunConfig, estimate: Estimate) -> None:
+        """What a run would take at most."""
+        for note in estimate.notes:
+            self._line(f"note: {note}")
+        table = Table(title=f"At most, for {estimate.n_problems} problems", title_justify="left")
+        for heading in ("role", "calls", "tokens in", "tokens out", "cost"):
+            table.add_column(heading, justify="left" if heading == "role" else "right")
+        rows = dict(estimate.usage)
+        if len(rows) > 1 and estimate.total is not None:
+            rows["total"] = estimate.total
+        for role, used in rows.items():
+            cost = "in this process" if config.framework == "local" else _cost(used.cost_usd)
+            table.add_row(
+                role, f"{used.calls:,}", f"{used.prompt_tokens:,}", f"{used.completion_tokens:,}", cost
+            )
+        self._console.print(table)
 
     def _show_trace(self, entry: ResultEntry) -> None:
         self._console.print(Text(f"\n{visible(entry.problem)}", "bold"))
@@ -150,6 +182,14 @@ class Display(Observer):
 
     def _line(self, text: str) -> None:
         self._console.print(Text(visible(text)))
+
+
+def _is_local(config: Mapping[str, Any]) -> bool:
+    return all(backend["framework"] == "local" for backend in config["backends"].values())
+
+
+def _cost(cost_usd: float | None) -> str:
+    return "price unknown (--prices)" if cost_usd is None else f"${cost_usd:,.4f}"
 
 
 def _percent(part: int, whole: int) -> str:

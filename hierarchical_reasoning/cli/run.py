@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -16,20 +19,17 @@ from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from llm_backends import backend_names
 
-_HOSTED = "For hosted models (refused until their backends are there)"
-_HOSTED_FLAGS = (
-    "vllm_base_url",
-    "vllm_gpus",
-    "vllm_auto_start",
-    "start_vllm_verbose",
-    "high_level_model_name",
-    "high_level_llm_framework",
-)
+if TYPE_CHECKING:
+    from hierarchical_reasoning.cli.display import Display
+
+_PROVIDERS = "openai, together, anthropic, vllm, local, or the name of a plug-in"
 _data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
 _reasoning = partial(click.option, cls=GroupedOption, group="Reasoning")
 _prompts = partial(click.option, cls=GroupedOption, group="Prompts")
 _model = partial(click.option, cls=GroupedOption, group="Models")
-_hosted = partial(click.option, cls=GroupedOption, group=_HOSTED)
+_others = partial(click.option, cls=GroupedOption, group="Other models for other roles")
+_hosted = partial(click.option, cls=GroupedOption, group="Hosted models")
+_vllm = partial(click.option, cls=GroupedOption, group="vLLM")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
 _showing = partial(click.option, cls=GroupedOption, group="What is shown")
 _path = click.Path(path_type=Path)
@@ -88,6 +88,7 @@ def _default(name: str) -> Any:
 @_reasoning(
     "--rollouts_file", type=_path, help="For --planner markov: labeled rollouts. [default: the bundled ones]"
 )
+@_reasoning("--joint", is_flag=True, help="Choose the thought type and write the thought in one call.")
 @_prompts(
     "--prompt_style",
     type=click.Choice(("chat", "single")),
@@ -105,7 +106,8 @@ def _default(name: str) -> Any:
     help="Examples by thought type, .json or a .pkl cache of the reference system. [default: from the taxonomy]",
 )
 @_model(
-    "--llm_framework", help="Backend. [default: local for the bundled model and directories, else openai]"
+    "--llm_framework",
+    help=f"Backend: {_PROVIDERS}. [default: local for the bundled model and directories, else openai]",
 )
 @_model("--model_name", help="Model: a directory, or a name the backend knows. [default: the bundled model]")
 @_model("--temperature", type=float, help=f"Of every draw; 0 is greedy. [default: {_default('temperature')}]")
@@ -124,12 +126,33 @@ def _default(name: str) -> Any:
 )
 @_model("--device", help="local: auto, cpu, cuda, ... [default: auto]")
 @_model("--trust_remote_code", is_flag=True, help="local: run code that comes with a model.")
-@_hosted("--vllm_base_url", help="URL of a running vLLM server.")
-@_hosted("--vllm_gpus", help="GPUs of a vLLM server that is started here.")
-@_hosted("--vllm_auto_start", is_flag=True, default=None, help="Start a vLLM server.")
-@_hosted("--start_vllm_verbose", is_flag=True, default=None, help="Show what the vLLM server prints.")
-@_hosted("--high_level_model_name", help="Model that chooses examples and judges answers.")
-@_hosted("--high_level_llm_framework", help="Its backend.")
+@_others("--planner_model_name", help="Model that plans. [default: --model_name]")
+@_others("--planner_llm_framework", help="Its backend. [default: as --llm_framework]")
+@_others("--planner_base_url", help="URL of its server.")
+@_others("--high_level_model_name", help="Model that chooses in-context examples. [default: none does]")
+@_others("--high_level_llm_framework", help="Its backend. [default: as --llm_framework]")
+@_others("--high_level_base_url", help="URL of its server.")
+@_hosted("--base_url", help="URL of an OpenAI-compatible server. [default: the provider's]")
+@_hosted(
+    "--api_key_env",
+    help="Environment variable with the key. [default: OPENAI_API_KEY, TOGETHER_API_KEY, ANTHROPIC_API_KEY]",
+)
+@_hosted(
+    "--structured_output",
+    type=click.Choice(("auto", "json_schema", "words")),
+    help="How a model is held to the options; words: it is asked, and its reply matched. [default: auto]",
+)
+@_hosted("--requests_per_minute", type=float, help="Calls started per minute at most. [default: no bound]")
+@_hosted(
+    "--request_timeout",
+    type=float,
+    help=f"Seconds for one try. [default: {_default('request_timeout'):g}]",
+)
+@_hosted("--prices", type=_path, help="JSON with your prices, over the shipped ones.")
+@_vllm("--vllm_base_url", help="URL of a running server. [default: VLLM_BASE_URL, else port 8000]")
+@_vllm("--vllm_auto_start", is_flag=True, help="Start a server for --model_name, and stop it at the end.")
+@_vllm("--vllm_gpus", help="For --vllm_auto_start: GPUs, as in 0,1. [default: the first two]")
+@_vllm("--start_vllm_verbose", is_flag=True, help="For --vllm_auto_start: show what the server prints.")
 @_running("--seed", type=int, help=f"[default: {_default('seed')}]")
 @_running("--max_concurrency", type=int, help=f"Problems in flight. [default: {_default('max_concurrency')}]")
 @_running(
@@ -138,10 +161,12 @@ def _default(name: str) -> Any:
     help=f"Further tries after a transient error. [default: {_default('max_retries')}]",
 )
 @_running("--cache_dir", type=_path, help="Where results and caches go. [default: cache]")
+@_running("--no_cache", is_flag=True, help="Ask again even what was answered before.")
+@_running("--dry_run", is_flag=True, help="Count calls, tokens and cost at most, and spend nothing.")
 @_running("--resume", is_flag=True, help="Go on with the newest run of the same settings in --cache_dir.")
 @_showing("--prompt_verbose", is_flag=True, help="Print every prompt.")
 @_showing("--thinking_verbose", is_flag=True, help="Print choices and thoughts as they come.")
-def run(resume: bool, prompt_verbose: bool, thinking_verbose: bool, **settings: Any) -> None:
+def run(resume: bool, dry_run: bool, prompt_verbose: bool, thinking_verbose: bool, **settings: Any) -> None:
     """Solve problems: a planner picks thought types from a taxonomy, a reasoner writes the thoughts.
 
     Without any option, the bundled model solves ten bundled problems at level 3.
@@ -150,10 +175,14 @@ def run(resume: bool, prompt_verbose: bool, thinking_verbose: bool, **settings: 
 
     with reported():
         given = {name: value for name, value in settings.items() if value is not None}
-        _refuse_hosted(given)
         _refuse_scripted(given)
-        config = RunConfig(**given)
+        config = RunConfig(**_with_vllm_model(given))
         display = Display(prompt_verbose=prompt_verbose, thinking_verbose=thinking_verbose)
+        if dry_run:
+            if resume:
+                raise ConfigError("--dry_run counts a whole run, --resume goes on with one; give one of them")
+            _dry_run(config, display)
+            return
         try:
             asyncio.run(_run(config, display, resume=resume))
         except KeyboardInterrupt:
@@ -161,36 +190,49 @@ def run(resume: bool, prompt_verbose: bool, thinking_verbose: bool, **settings: 
             raise Interrupted(message) from None
 
 
-def _refuse_hosted(given: dict[str, Any]) -> None:
-    for name in _HOSTED_FLAGS:
-        if name in given:
-            raise ConfigError(
-                f"--{name} {given[name]!r} is for hosted models, and the backends of this version are "
-                f"{', '.join(backend_names())}; leave it out, and take --llm_framework local"
-            )
+def _with_vllm_model(given: dict[str, Any]) -> dict[str, Any]:
+    """`VLLM_MODEL` names the model where the server is vLLM's and the command line names none."""
+    if given.get("llm_framework") == "vllm" and "model_name" not in given and os.environ.get("VLLM_MODEL"):
+        return given | {"model_name": os.environ["VLLM_MODEL"]}
+    return given
 
 
 def _refuse_scripted(given: dict[str, Any]) -> None:
-    if given.get("llm_framework") == "scripted":
-        others = ", ".join(name for name in backend_names() if name != "scripted")
-        raise ConfigError(
-            "--llm_framework scripted replies from a Python function, which the command line cannot give it; "
-            f"take {others}"
-        )
+    for name, value in given.items():
+        if name.endswith("llm_framework") and value == "scripted":
+            others = ", ".join(name for name in backend_names() if name != "scripted")
+            raise ConfigError(
+                f"--{name} scripted replies from a Python function, which the command line cannot give it; "
+                f"take {others}"
+            )
 
 
-async def _run(config: RunConfig, display: Any, *, resume: bool) -> None:
-    from hierarchical_reasoning.assembly import assemble
+def _dry_run(config: RunConfig, display: Display) -> None:
+    from hierarchical_reasoning.dry_run import estimate
+
+    display.estimated(config, asyncio.run(estimate(config)))
+
+
+async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
+    from hierarchical_reasoning.assembly import prepare
+    from hierarchical_reasoning.backends import make_backends
     from hierarchical_reasoning.runner import execute, open_journal, owed
 
-    parts = assemble(config)
+    parts = await prepare(config)
     journal, notes = open_journal(parts, resume=resume)
     with journal:
         display.begin(config, parts, (*parts.notes, *notes), journal.path)
-        async with parts.make_backend() as backend:
+        async with _server(config, display) as serving, make_backends(serving) as backends:
+            await backends.check_models()
             with display.progress(len(owed(parts, journal))):
-                finished = await execute(parts, parts.make_solver(backend, display), journal, display)
+                finished = await execute(parts, backends, journal, display)
     display.end(finished)
+
+
+@asynccontextmanager
+async def _server(config: RunConfig, display: Display) -> AsyncIterator[RunConfig]:
+    """With ``--vllm_auto_start``, a server for the block, and the settings that ask it."""
+    yield config
 
 
 def main() -> None:

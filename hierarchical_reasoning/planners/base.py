@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hierarchical_reasoning.trace import Trace
-from llm_backends import Usage
+from llm_backends import Spent
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Choice:
     name: str
     """An option's name, or "Finish thinking"."""
     probabilities: Mapping[str, float] | None = None
-    """Of every option, at temperature 1; None where the planner has none."""
-    usage: Usage | None = None
+    """Of the options, at temperature 1; those it cannot tell are left out. None where the planner has none."""
+    spent: Spent | None = None
     """None where no model was asked."""
 
 

@@ -33,4 +33,4 @@ class ModelPlanner(Planner):
                 trace_id=f"{trace.problem.id}/{sample}",
             )
         )
-        return Choice(completion.text, completion.choice_probabilities, completion.usage)
+        return Choice(completion.text, completion.choice_probabilities, completion.spent)

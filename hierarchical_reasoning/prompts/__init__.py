@@ -4,6 +4,9 @@
           thought. Every call extends the last one, so any server's prefix cache serves all but the new turns.
 ``single`` one self-contained message a call, with the thoughts so far written out.
 
+Joint calls ask for a thought type and its thought in one JSON reply. Their examples, of all types since the type is
+not known yet, come before everything else: problems that show the same ones share them as a prefix.
+
 A folder given by ``--prompts_dir`` overrides templates by name; what it lacks comes from the package. Templates
 name no domain: ``domain`` is the problem's category, where it has one.
 """
@@ -12,10 +15,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeAlias, get_args
 
 import jinja2
 
@@ -28,9 +31,11 @@ from taxonomy.model import ThoughtType
 PromptStyle = Literal["chat", "single"]
 PROMPT_STYLES: tuple[PromptStyle, ...] = get_args(PromptStyle)
 TEMPLATES: dict[PromptStyle, tuple[str, ...]] = {
-    "chat": ("problem", "choose", "think", "answer", "vanilla"),
-    "single": ("choose", "think", "answer", "vanilla"),
+    "chat": ("problem", "choose", "think", "joint_problem", "joint", "answer", "vanilla"),
+    "single": ("choose", "think", "joint", "answer", "vanilla"),
 }
+LabeledExample: TypeAlias = tuple[str, str]
+"""A thought type's name, and an example of it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Prompts:
             self.choose(trace)
             self.think(trace, option, examples)
             self.answer(trace)
+            self.joint(trace, ["a reply"] * len(steps), [(option.name, "an example")])
 
     def vanilla(self, problem: Problem) -> tuple[Message, ...]:
         """One call that solves the whole problem."""
@@ -90,6 +96,46 @@ class Prompts:
         if self.style == "single":
             return (Message("user", content),)
         return (*self._conversation(trace), Message("assistant", FINISH), Message("user", content))
+
+    def joint(
+        self, trace: Trace, replies: Sequence[str], examples: Sequence[LabeledExample] = ()
+    ) -> tuple[Message, ...]:
+        """Ask for the next thought type and its thought in one reply.
+
+        Args:
+            trace: so far.
+            replies: those that the steps were read from, as they came, one a step. A chat repeats them to the letter,
+                so that a server finds the tokens it wrote in its cache; the single style does without.
+            examples: shown in this order.
+        """
+        if self.style == "single":
+            content = self._render("joint", trace.problem, trace, labeled_examples=examples)
+            return (Message("user", content),)
+        so_far = Trace(trace.problem, trace.options)
+        content = self._render("joint_problem", trace.problem, so_far, labeled_examples=examples)
+        messages = [Message("user", content)]
+        for step, reply in zip(trace.steps, replies, strict=True):
+            so_far = so_far.extended(step)
+            messages.append(Message("assistant", reply))
+            messages.append(Message("user", self._render("joint", trace.problem, so_far)))
+        return tuple(messages)
+
+    def joint_answer(
+        self, trace: Trace, replies: Sequence[str], examples: Sequence[LabeledExample] = ()
+    ) -> tuple[Message, ...]:
+        """Ask for the final answer after joint calls.
+
+        Args:
+            trace: its last step may be what was thought on finishing.
+            replies: the last one is the one that finished thinking.
+            examples: those shown before.
+        """
+        if self.style == "single":
+            return self.answer(trace)
+        *earlier, last = replies
+        asked = self.joint(replace(trace, steps=trace.steps[: len(earlier)]), earlier, examples)
+        content = self._render("answer", trace.problem, trace)
+        return (*asked, Message("assistant", last), Message("user", content))
 
     def _conversation(self, trace: Trace) -> tuple[Message, ...]:
         """The chat up to and including the question for the next thought type."""
@@ -123,7 +169,7 @@ class Prompts:
             where = self.directory or f"the shipped {self.style} templates"
             raise PromptError(
                 f"template {name}.j2 in {where} cannot be used: {error}; it may use "
-                f"{', '.join(sorted(context | {'option': 0, 'examples': 0}))} (--prompts_dir)"
+                f"{', '.join(sorted(context | {'option': 0, 'examples': 0, 'labeled_examples': 0}))} (--prompts_dir)"
             ) from error
 
     @cached_property

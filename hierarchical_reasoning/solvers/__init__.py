@@ -2,6 +2,7 @@
 
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.solvers.hierarchical import HierarchicalSolver
+from hierarchical_reasoning.solvers.joint import JointSolver
 from hierarchical_reasoning.solvers.vanilla import VanillaSolver
 
-__all__ = ["HierarchicalSolver", "Solution", "Solver", "VanillaSolver"]
+__all__ = ["HierarchicalSolver", "JointSolver", "Solution", "Solver", "VanillaSolver"]

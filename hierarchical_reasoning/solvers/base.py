@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results import StepRecord, TokenUsage
-from llm_backends import Usage
+from llm_backends import Spent
 
 
 @dataclass
@@ -18,22 +18,16 @@ class Solution:
     final_response: str = ""
     truncated: bool = False
     """The final response was cut off."""
-    usage: dict[str, TokenUsage] = field(default_factory=dict)
+    spent: dict[str, Spent] = field(default_factory=dict)
     """By role."""
     notes: list[str] = field(default_factory=list)
 
-    def spend(self, role: str, usage: Usage | None) -> TokenUsage | None:
-        """Add the usage of one call to a role; returns it as it is recorded."""
-        if usage is None:
+    def spend(self, role: str, spent: Spent | None) -> TokenUsage | None:
+        """Add what a call took to a role; returns it as a step records it."""
+        if spent is None:
             return None
-        spent = TokenUsage(
-            calls=1,
-            prompt_tokens=usage.prompt_tokens,
-            cached_tokens=usage.cached_tokens,
-            completion_tokens=usage.completion_tokens,
-        )
-        self.usage[role] = self.usage.get(role, TokenUsage()) + spent
-        return spent
+        self.spent[role] = self.spent.get(role, Spent()) + spent
+        return TokenUsage.of(spent)
 
 
 class Solver(ABC):

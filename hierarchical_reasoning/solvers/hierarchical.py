@@ -40,11 +40,11 @@ class HierarchicalSolver(Solver):
         self._seed = seed
 
     async def solve(self, problem: Problem, solution: Solution, *, sample: int = 0) -> None:
-        trace = Trace(problem, self._shuffled(problem))
+        trace = Trace(problem, shuffled(self._options, problem, self._seed))
         for steps_left in range(self._max_steps - 1, -1, -1):
             choice = await self._choose(trace, solution, sample) if steps_left else None
             if choice is None:
-                self._stop(solution)
+                record_stop(solution, self._max_steps)
                 break
             if choice.name == FINISH:
                 break
@@ -56,12 +56,12 @@ class HierarchicalSolver(Solver):
             solution.steps[-1] = solution.steps[-1].model_copy(
                 update={
                     "thought": step.thought,
-                    "reasoner_usage": solution.spend("reasoner", reply.usage),
+                    "reasoner_usage": solution.spend("reasoner", reply.spent),
                     "notes": notes,
                 }
             )
         reply = await self._reasoner.answer(trace, sample=sample)
-        solution.spend("reasoner", reply.usage)
+        solution.spend("reasoner", reply.spent)
         solution.final_response, solution.truncated = reply.text, reply.truncated
 
     async def _choose(self, trace: Trace, solution: Solution, sample: int) -> Choice:
@@ -74,29 +74,32 @@ class HierarchicalSolver(Solver):
                 node_id=None if option in (None, UNTYPED) else option.node_id,
                 thought="",
                 planner_probabilities=dict(choice.probabilities) if choice.probabilities else None,
-                planner_usage=solution.spend("planner", choice.usage),
+                planner_usage=solution.spend("planner", choice.spent),
                 reasoner_usage=None,
             )
         )
         return choice
 
-    def _stop(self, solution: Solution) -> None:
-        """Record "Finish thinking" where the planner did not choose it."""
-        note = f"stopped at {self._max_steps} steps (--max_reasoning_steps); the planner did not choose to"
-        solution.steps.append(
-            StepRecord(
-                thought_type=FINISH,
-                node_id=None,
-                thought="",
-                planner_probabilities=None,
-                planner_usage=None,
-                reasoner_usage=None,
-                notes=(note,),
-            )
-        )
-        solution.notes.append(note)
 
-    def _shuffled(self, problem: Problem) -> tuple[ThoughtType, ...]:
-        options = sorted(self._options, key=lambda option: option.node_id)
-        random.Random(f"{self._seed}/{problem.id}").shuffle(options)
-        return tuple(options)
+def shuffled(options: Sequence[ThoughtType], problem: Problem, seed: int) -> tuple[ThoughtType, ...]:
+    """The options in an order of this problem and seed, whatever order they come in."""
+    in_order = sorted(options, key=lambda option: option.node_id)
+    random.Random(f"{seed}/{problem.id}").shuffle(in_order)
+    return tuple(in_order)
+
+
+def record_stop(solution: Solution, max_steps: int) -> None:
+    """Record "Finish thinking" where the planner did not choose it."""
+    note = f"stopped at {max_steps} steps (--max_reasoning_steps); the planner did not choose to"
+    solution.steps.append(
+        StepRecord(
+            thought_type=FINISH,
+            node_id=None,
+            thought="",
+            planner_probabilities=None,
+            planner_usage=None,
+            reasoner_usage=None,
+            notes=(note,),
+        )
+    )
+    solution.notes.append(note)

@@ -15,5 +15,5 @@ class VanillaSolver(Solver):
 
     async def solve(self, problem: Problem, solution: Solution, *, sample: int = 0) -> None:
         reply = await self._reasoner.solve(problem, sample=sample)
-        solution.spend("reasoner", reply.usage)
+        solution.spend("reasoner", reply.spent)
         solution.final_response, solution.truncated = reply.text, reply.truncated

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from importlib.metadata import version
 from os import PathLike, fspath
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from llm_backends.local.jobs import Job, Outcome
 from llm_backends.local.loading import DtypeName, load_model
 from llm_backends.local.prefix_store import PrefixStore
 from llm_backends.local.sampling import stream_seed
+from llm_backends.model_files import model_files
 from llm_backends.types import Completion, FinishReason, Message, Request, TokenLogprob, Usage
 
 if TYPE_CHECKING:
@@ -82,6 +84,13 @@ class LocalBackend(Backend):
             self.model_name, dtype=dtype, device=device, trust_remote_code=trust_remote_code
         )
         self._trie_of = lru_cache(maxsize=256)(self._build_trie)
+        self._identity = {
+            "files": model_files(self.model_name),
+            "dtype": str(self._model.dtype),
+            "device": self._model.device.type,
+            "torch": version("torch"),
+            "transformers": version("transformers"),
+        }
         self._max_batch_size = max_batch_size
         self._prefix_cache_bytes = prefix_cache_bytes if reuse_prefix else None
         self._engine = self._start_engine()
@@ -93,14 +102,20 @@ class LocalBackend(Backend):
     def count_tokens(self, messages: Sequence[Message], *, completion: bool = True) -> int:
         return len(self._model.chat.prompt_ids(messages, completion=completion))
 
+    def cache_identity(self) -> Mapping[str, object]:
+        return self._identity
+
     def refresh(self, state_dict: Mapping[str, torch.Tensor]) -> None:
         """Take other weights of the same model, cast to the dtype in use, and forget all kept prefixes.
 
         For between requests: one that is in flight fails with BackendClosedError.
 
         :param state_dict: every tensor of the whole model, as its `state_dict()` names them.
-        :raises BadRequestError: names or shapes are not those of this model; nothing has changed then.
+        :raises BadRequestError: names or shapes are not those of this model, or replies are kept in a cache, which
+            knows the model by its files; nothing has changed then.
         """
+        if self.cache is not None:
+            raise BadRequestError("a backend whose replies are cached cannot take other weights; give it no cache")
         self._check_weights(state_dict)
         self._engine.close()
         try:

@@ -6,7 +6,7 @@ from llm_backends import ScriptedBackend, UnsupportedError, backend_class, backe
 
 
 def test_every_name_is_a_backend_of_that_name() -> None:
-    assert backend_names() == ("local", "scripted")
+    assert backend_names() == ("anthropic", "local", "openai", "scripted", "together", "vllm")
     for name in backend_names():
         assert backend_class(name).name == name
 
@@ -18,5 +18,5 @@ def test_options_reach_the_backend() -> None:
 
 
 def test_an_unknown_name_lists_those_known() -> None:
-    with pytest.raises(UnsupportedError, match="'lokal'; known are local, scripted"):
+    with pytest.raises(UnsupportedError, match="'lokal'; known are anthropic, local, openai"):
         create_backend("lokal", model_name="a")

@@ -1,0 +1,98 @@
+"""Which settings of a run go together, and which model plays which role."""
+
+from __future__ import annotations
+
+from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.errors import ConfigError
+from llm_backends import backend_class, backend_names
+
+_TAXONOMY_SETTINGS = frozenset({"tree_model_path", "label_level", "num_icl_examples", "examples_file"})
+_THOUGHT_SETTINGS = frozenset({"planner", "max_reasoning_steps", "max_thought_tokens"})
+_LOCAL_SETTINGS = frozenset({"dtype", "device", "trust_remote_code"})
+_HOSTED_SETTINGS = frozenset({"requests_per_minute", "request_timeout", "api_key_env", "structured_output"})
+_URL_SETTINGS = frozenset({"base_url"})
+_VLLM_SETTINGS = frozenset({"vllm_base_url", "vllm_auto_start", "vllm_gpus", "start_vllm_verbose"})
+_PLANNER_MODEL = frozenset({"planner_model_name", "planner_llm_framework", "planner_base_url"})
+_HIGH_LEVEL_MODEL = frozenset({"high_level_model_name", "high_level_llm_framework", "high_level_base_url"})
+_FLAGS = {
+    "reasoner": ("--model_name", "--llm_framework"),
+    "planner": ("--planner_model_name", "--planner_llm_framework"),
+    "examples": ("--high_level_model_name", "--high_level_llm_framework"),
+}
+
+
+def models_by_role(config: RunConfig) -> dict[str, ModelChoice]:
+    """Who is asked, by role; a combination that cannot work is refused."""
+    models = {"reasoner": config.reasoner}
+    if config.planner == "model" and not config.vanilla_baseline and not config.joint:
+        models["planner"] = config.planner_model
+    if config.high_level_model is not None and shows_taxonomy_examples(config):
+        models["examples"] = config.high_level_model
+    for role, model in models.items():
+        backend = backend_class(model.framework)
+        name_flag, framework_flag = _FLAGS[role]
+        if model.is_bundled and model.framework not in ("local", "vllm"):
+            raise ConfigError(
+                f"{framework_flag} {model.framework} serves no bundled model; name one of its models with {name_flag}"
+            )
+        needs_schema = role == "examples" or (role == "reasoner" and config.joint)
+        if needs_schema and not backend.supports_schema:
+            what = "--joint" if role == "reasoner" else f"{name_flag} {model.model_name}"
+            able = ", ".join(name for name in backend_names() if backend_class(name).supports_schema)
+            raise ConfigError(
+                f"{what} needs replies of a given form (JSON), which the backend {model.framework!r} does not give; "
+                f"take one of {able} ({framework_flag})"
+            )
+    return models
+
+
+def shows_taxonomy_examples(config: RunConfig) -> bool:
+    """Whether in-context examples are chosen from the taxonomy's chunks."""
+    typed = not config.vanilla_baseline and config.planner != "untyped"
+    return typed and config.n_examples > 0 and config.examples_file is None
+
+
+def check_combinations(config: RunConfig) -> tuple[str, ...]:
+    """Notes on settings that have no effect; one that needs another setting is refused without it."""
+    mode = "--vanilla_baseline" if config.vanilla_baseline else f"--planner {config.planner}"
+    if config.planner_sequence is not None and mode != "--planner fixed":
+        raise ConfigError(f"--planner_sequence goes with --planner fixed, not with {mode}")
+    if config.rollouts_file is not None and mode != "--planner markov":
+        raise ConfigError(f"--rollouts_file goes with --planner markov, not with {mode}")
+    if config.examples_file is not None and config.n_examples == 0:
+        raise ConfigError("--examples_file needs --num_icl_examples of 1 or more, and it is 0")
+    if config.joint and mode != "--planner model":
+        raise ConfigError(f"--joint has one model choose and think in one call; it does not go with {mode}")
+    if config.base_url is not None and config.vllm_base_url is not None:
+        raise ConfigError(
+            f"--base_url {config.base_url} and --vllm_base_url {config.vllm_base_url} are both given; give one"
+        )
+    return tuple(
+        f"--{name} {getattr(config, name)} has no effect with {mode} and --llm_framework {config.framework}"
+        for name in sorted(_unused(config, mode))
+        if getattr(config, name) != RunConfig.model_fields[name].default
+    )
+
+
+def _unused(config: RunConfig, mode: str) -> set[str]:
+    frameworks = {
+        model.framework
+        for model in (config.reasoner, config.planner_model, config.high_level_model)
+        if model is not None
+    }
+    unused: set[str] = set()
+    if mode in ("--vanilla_baseline", "--planner untyped"):
+        unused |= _TAXONOMY_SETTINGS
+    if config.vanilla_baseline:
+        unused |= _THOUGHT_SETTINGS
+    if mode != "--planner model" or config.joint:
+        unused |= _PLANNER_MODEL
+    if not shows_taxonomy_examples(config):
+        unused |= _HIGH_LEVEL_MODEL
+    if "local" not in frameworks:
+        unused |= _LOCAL_SETTINGS
+    if frameworks == {"local"}:
+        unused |= _HOSTED_SETTINGS | _URL_SETTINGS
+    if "vllm" not in frameworks:
+        unused |= _VLLM_SETTINGS
+    return unused

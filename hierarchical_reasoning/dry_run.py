@@ -1,0 +1,126 @@
+"""What a run would take at most, before anything is spent.
+
+The real loop runs over the real problems and prompts, against a backend that never finishes early and whose
+every reply is as long as allowed. So this is a bound, and no forecast: most runs take far less.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hierarchical_reasoning.assembly import assemble
+from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.observer import Observer
+from hierarchical_reasoning.results import RoleUsage
+from hierarchical_reasoning.solvers import Solution
+from hierarchical_reasoning.trace import FINISH
+from llm_backends import Backend, Completion, FinishReason, Message, Request, Spent, Usage
+
+CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 4
+_WORD = "word "
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run takes at most."""
+
+    n_problems: int
+    usage: dict[str, RoleUsage]
+    """By role."""
+    notes: tuple[str, ...]
+
+    @property
+    def total(self) -> RoleUsage | None:
+        """Of all roles; None where no model is asked."""
+        total: RoleUsage | None = None
+        for used in self.usage.values():
+            total = used if total is None else total + used
+        return total
+
+
+async def estimate(config: RunConfig) -> Estimate:
+    """Count calls, tokens and cost of a run.
+
+    Raises:
+        UsageError, TaxonomyError, BackendError: as `assemble`.
+    """
+    run = assemble(config)
+    plans = not config.vanilla_baseline and config.planner != "untyped"
+    # A planner that asks no model may finish whenever it likes; one that never does stands in for it.
+    counted = run if not plans else assemble(config.model_copy(update=_MODEL_PLANS))
+    backends = Backends(_DryBackend(config.reasoner), _DryBackend(config.planner_model))
+    solver = counted.make_solver(backends, Observer())
+    spent: dict[str, Spent] = {}
+    for problem in counted.problems.problems:
+        solution = Solution()
+        await solver.solve(problem, solution)
+        for role, used in solution.spent.items():
+            spent[role] = spent.get(role, Spent()) + used
+    if config.planner not in ("model", "untyped"):
+        spent.pop("planner", None)
+    usage = {role: RoleUsage.priced(used, run.prices.get(role)) for role, used in spent.items()}
+    return Estimate(len(run.problems.problems), usage, (*run.notes, *_notes(config)))
+
+
+_MODEL_PLANS = {"planner": "model", "planner_sequence": None, "rollouts_file": None}
+
+
+def _notes(config: RunConfig) -> list[str]:
+    notes = [
+        "this is a bound: every step taken, every reply as long as allowed, nothing from a cache, no call repeated"
+    ]
+    if not Path(config.reasoner.model_path).is_dir():
+        notes.append(f"tokens of prompts are estimated, {CHARACTERS_PER_TOKEN} characters each")
+    if config.high_level_model is not None:
+        notes.append(f"what {config.high_level_model.model_name} takes to choose examples is not counted")
+    return notes
+
+
+class _DryBackend(Backend):
+    """Replies with the first choice that does not finish, or with as many words as allowed."""
+
+    name = "dry_run"
+    supports_choices = True
+    supports_schema = True
+
+    def __init__(self, model: ModelChoice) -> None:
+        super().__init__(model.model_name)
+        self._tokenizer = _tokenizer(model)
+
+    def count_tokens(self, messages: Sequence[Message], *, completion: bool = True) -> int:
+        if self._tokenizer is not None:
+            chat = [{"role": message.role, "content": message.content} for message in messages]
+            ids = self._tokenizer.apply_chat_template(
+                chat, add_generation_prompt=completion, return_dict=False
+            )
+            return len(ids)
+        characters = sum(len(message.content) for message in messages)
+        return characters // CHARACTERS_PER_TOKEN + _TOKENS_PER_MESSAGE * len(messages)
+
+    async def _complete(self, request: Request) -> Completion:
+        prompt_tokens = self.count_tokens(request.messages)
+        if request.choices is not None:
+            name = next(choice for choice in request.choices if choice != FINISH)
+            tokens = len(name) // CHARACTERS_PER_TOKEN + 1
+            return Completion(name, FinishReason.CHOICE, Usage(prompt_tokens, 0, tokens))
+        allowed = request.sampling.max_tokens
+        text = _WORD * (allowed * CHARACTERS_PER_TOKEN // len(_WORD))
+        if request.schema is not None:
+            names = request.schema.model_json_schema()["properties"]["thought_type"]["enum"]
+            name = next(choice for choice in names if choice != FINISH)
+            text = json.dumps({"thought_type": name, "thought": text})
+        return Completion(text, FinishReason.STOP, Usage(prompt_tokens, 0, allowed))
+
+
+def _tokenizer(model: ModelChoice):  # type: ignore[no-untyped-def]
+    """That of a model in a directory; None elsewhere."""
+    if not Path(model.model_path).is_dir():
+        return None
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(model.model_path, local_files_only=True)

@@ -1,0 +1,145 @@
+"""The protocol of chat completions, which OpenAI, Together and vLLM have in common."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from llm_backends.errors import MalformedReplyError, UnsupportedError
+from llm_backends.hosted import in_words
+from llm_backends.hosted.backend import HostedBackend, room_for
+from llm_backends.hosted.json_schemas import choice_schema, closed_schema
+from llm_backends.hosted.parameters import MAX_TOKENS_NAMES
+from llm_backends.hosted.probabilities import choice_probabilities
+from llm_backends.hosted.reading import ServerReply, read_chat_completion
+from llm_backends.hosted.sdk_errors import Refusal
+from llm_backends.hosted.seeds import seed_of
+from llm_backends.types import Completion, FinishReason, Request
+
+_CHOICE_ALTERNATIVES = 20
+"""Alternatives to each token that are asked for to tell the probabilities of choices: the most that is allowed."""
+
+
+class ChatCompletionsBackend(HostedBackend):
+    """A server of chat completions."""
+
+    supports_logprobs = True
+    supports_seed = True
+    takes_top_k: ClassVar[bool] = False
+    constrains_choices: ClassVar[bool] = False
+    """The server has a way of its own to allow nothing but the choices, without JSON around them."""
+
+    _max_tokens_name: str = "max_tokens"
+
+    @abstractmethod
+    def _path(self) -> str:
+        """Where chat completions are, from the client's base URL."""
+
+    async def _answer(self, body: dict[str, Any]) -> ServerReply:
+        return read_chat_completion(await self._call("post", self._path(), body))
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        sampling = request.sampling
+        if sampling.top_k and not self.takes_top_k and request.choices is None:
+            raise UnsupportedError(
+                f"top_k is {sampling.top_k}, which the backend {self.name!r} does not take; set it to 0"
+            )
+        body: dict[str, Any] = {
+            "model": self.model_name,
+            "messages": [],
+            self._max_tokens_name: room_for(request),
+            "temperature": sampling.temperature,
+            "seed": seed_of(request),
+        }
+        if request.choices is None:
+            if sampling.top_p != 1.0:
+                body["top_p"] = sampling.top_p
+            if sampling.top_k:
+                body["top_k"] = sampling.top_k
+            if sampling.stop:
+                body["stop"] = list(sampling.stop)
+        alternatives = self._alternatives(request)
+        if alternatives is not None:
+            body |= self._logprobs_fields(alternatives)
+        messages = request.messages
+        if request.choices is not None:
+            if self._in_words:
+                messages = in_words.with_choices(messages, request.choices)
+            else:
+                body |= self._choices_format(request)
+        elif request.schema is not None:
+            if self._in_words:
+                messages = in_words.with_schema(messages, request.schema.model_json_schema())
+            else:
+                body |= self._schema_format(request)
+        body["messages"] = [{"role": message.role, "content": message.content} for message in messages]
+        return self._without_leavings(body)
+
+    def _alternatives(self, request: Request) -> int | None:
+        """How many alternatives to each token to ask for; None for no log probabilities at all."""
+        if request.choices is not None and self.supports_choice_probabilities:
+            return max(_CHOICE_ALTERNATIVES, request.logprobs or 0)
+        return request.logprobs
+
+    def _logprobs_fields(self, alternatives: int) -> dict[str, Any]:
+        return {"logprobs": True} | ({"top_logprobs": alternatives} if alternatives else {})
+
+    def _choices_format(self, request: Request) -> dict[str, Any]:
+        assert request.choices is not None
+        return _response_format("choice", choice_schema(request.choices), strict=True)
+
+    def _schema_format(self, request: Request) -> dict[str, Any]:
+        assert request.schema is not None
+        schema, strict = closed_schema(request.schema)
+        return _response_format(request.schema.__name__, schema, strict=strict)
+
+    def _read(self, request: Request, body: Mapping[str, Any], reply: ServerReply) -> Completion:
+        completion = super()._read(request, body, reply)
+        if request.logprobs is not None:
+            if reply.logprobs is None:
+                raise MalformedReplyError(f"{self.name} sent no logprobs, though they were asked for")
+            shown = tuple(replace(token, top=token.top[: request.logprobs]) for token in reply.logprobs)
+            completion = replace(completion, token_logprobs=shown)
+        if (
+            request.choices is not None
+            and completion.finish_reason is FinishReason.CHOICE
+            and reply.logprobs is not None
+            and self.supports_choice_probabilities
+        ):
+            probabilities = choice_probabilities(
+                reply.logprobs,
+                reply.text,
+                request.choices,
+                completion.text,
+                as_json="response_format" in body,
+                constrained=self.constrains_choices and not self._in_words,
+            )
+            completion = replace(completion, choice_probabilities=probabilities)
+        return completion
+
+    def _leave_out(self, name: str, refusal: Refusal) -> None:
+        other = {*MAX_TOKENS_NAMES} - {name}
+        if name in MAX_TOKENS_NAMES and not (other & self._left_out):
+            # Not noted: the other name says the same.
+            self._left_out.add(name)
+            self._max_tokens_name = other.pop()
+            return
+        if name == "top_logprobs":
+            name = "logprobs"
+        super()._leave_out(name, refusal)
+
+    def _without_leavings(self, body: dict[str, Any]) -> dict[str, Any]:
+        if "logprobs" in self._left_out:
+            body.pop("top_logprobs", None)
+        return super()._without_leavings(body)
+
+
+def _response_format(name: str, schema: Mapping[str, Any], *, strict: bool) -> dict[str, Any]:
+    return {
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {"name": name[:64], "strict": strict, "schema": schema},
+        }
+    }
