@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hierarchical_reasoning.assets import ROLLOUTS, TAXONOMY
+from hierarchical_reasoning.assets import ROLLOUTS, TAXONOMY, TEST_PROBLEMS
 from hierarchical_reasoning.backends import Backends, make_backend, open_cache
 from hierarchical_reasoning.combinations import check_combinations, models_by_role, shows_taxonomy_examples
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.examples_file import read_examples
+from hierarchical_reasoning.model_settings import read_model_settings
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.planners.base import Planner
 from hierarchical_reasoning.planners.untyped import UNTYPED
@@ -104,7 +105,7 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
     verifier, verifier_note = verifier_for(config.ground_truth_format, problems.problems)
     prompts = Prompts(config.prompt_style, verifier.answer_form, config.prompts_dir)
     prompts.vanilla(problems.problems[0])
-    notes = [*unused, *problems.notes, verifier_note]
+    notes = [*unused, *_doubts(config), *problems.notes, verifier_note]
     models = models_by_role(config)
     for model in models.values():
         if backend_class(model.framework).cheap_to_make:
@@ -131,6 +132,23 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         make_solver = _hierarchical(config, prompts, level)
     prices = {role: table.price(model.framework, model.model_name) for role, model in models.items()}
     return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver)
+
+
+def _doubts(config: RunConfig) -> list[str]:
+    """What the user should know of the model and what it is asked."""
+    notes = []
+    if config.is_bundled_model and config.input_file.resolve().parent != TEST_PROBLEMS.parent.resolve():
+        notes.append(
+            "the bundled model knows its own three kinds of problems alone, and answers any other with nonsense; name "
+            "another with --model_name"
+        )
+    settings = read_model_settings(config.reasoner.model_path)
+    if settings is not None and config.n_examples > settings.num_icl_examples and not config.vanilla_baseline:
+        notes.append(
+            f"this model was trained with {settings.num_icl_examples} in-context examples per thought type, and is "
+            f"shown {config.n_examples} (--num_icl_examples)"
+        )
+    return notes
 
 
 @dataclass(frozen=True)

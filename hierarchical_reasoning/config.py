@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS
+from hierarchical_reasoning.model_settings import USUAL_EXAMPLES, read_model_settings
 
 PlannerName = Literal["model", "teacher", "uniform", "markov", "fixed", "untyped"]
 BUNDLED = "bundled"
@@ -59,7 +60,7 @@ class RunConfig(BaseModel):
     prompt_style: Literal["chat", "single"] = "chat"
     prompts_dir: Path | None = None
     num_icl_examples: int | None = Field(None, ge=0)
-    """None: 0 for the bundled model, which was trained without, else 5."""
+    """None: what the model was trained with, where its directory says so (0 for the bundled one), else 5."""
     examples_file: Path | None = None
     """Examples by thought type, instead of those chosen from the taxonomy's chunks."""
 
@@ -153,7 +154,9 @@ class RunConfig(BaseModel):
         """In-context examples per thought type."""
         if self.num_icl_examples is not None:
             return self.num_icl_examples
-        return 0 if self.is_bundled_model and self.examples_file is None else 5
+        settings = read_model_settings(self.reasoner.model_path)
+        own = self.examples_file is not None
+        return USUAL_EXAMPLES if settings is None or own else settings.num_icl_examples
 
     def affecting_output(self) -> dict[str, object]:
         """The settings that can change what becomes of a problem. Files stand for what is in them, so they are not
@@ -178,5 +181,6 @@ class RunConfig(BaseModel):
 
 
 def _usual_framework(model_name: str, hosted: str) -> str:
-    """The backend of a model that comes without one: in this process for the bundled one and for directories."""
-    return "local" if model_name == BUNDLED or Path(model_name).is_dir() else hosted
+    """The backend of a model that comes without one: in this process for the bundled one and for paths."""
+    is_path = model_name.startswith((".", "/", "~")) or Path(model_name).is_dir()
+    return "local" if model_name == BUNDLED or is_path else hosted

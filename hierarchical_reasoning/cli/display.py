@@ -55,7 +55,7 @@ class Display(Observer):
         self._last_line = 0.0
         self._progress: Progress | None = None
 
-    def begin(self, config: RunConfig, run: Run, notes: Sequence[str], journal: Path) -> None:
+    def begin(self, config: RunConfig, run: Run) -> None:
         """Say what is about to run."""
         how = (
             "vanilla" if config.vanilla_baseline else f"level {config.label_level}, planner {config.planner}"
@@ -64,6 +64,11 @@ class Display(Observer):
         self._line(
             f"model {config.model_name} ({config.framework}), temperature {config.temperature}, seed {config.seed}"
         )
+        for note in run.notes:
+            self._line(f"note: {note}")
+
+    def go_on(self, notes: Sequence[str], journal: Path) -> None:
+        """Say where what is finished goes."""
         for note in notes:
             self._line(f"note: {note}")
         self._line(f"finished problems go to {journal}")

@@ -8,6 +8,7 @@ import click
 
 _COMMANDS = {
     "run": ("hierarchical_reasoning.cli.run:run", "Solve problems, and write how each one went."),
+    "doctor": ("hierarchical_reasoning.cli.doctor:doctor", "Tell what works here and what does not."),
     "assets": (
         "hierarchical_reasoning.cli.assets:main",
         "Make the shipped problems, taxonomy and model again.",

@@ -98,7 +98,7 @@ def _default(name: str) -> Any:
 @_prompts(
     "--num_icl_examples",
     type=int,
-    help="Examples shown per thought type. [default: 5; 0 for the bundled model]",
+    help="Examples shown per thought type. [default: as the model was trained, else 5]",
 )
 @_prompts(
     "--examples_file",
@@ -219,11 +219,12 @@ async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
     from hierarchical_reasoning.runner import execute, open_journal, owed
 
     parts = await prepare(config)
-    journal, notes = open_journal(parts, resume=resume)
-    with journal:
-        display.begin(config, parts, (*parts.notes, *notes), journal.path)
-        async with _server(config, display) as serving, make_backends(serving) as backends:
-            await backends.check_models()
+    display.begin(config, parts)
+    async with _server(config, display) as serving, make_backends(serving) as backends:
+        await backends.check_models()
+        journal, notes = open_journal(parts, resume=resume)
+        with journal:
+            display.go_on(notes, journal.path)
             with display.progress(len(owed(parts, journal))):
                 finished = await execute(parts, backends, journal, display)
     display.end(finished)

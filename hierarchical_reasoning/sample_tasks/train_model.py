@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.sample_tasks.lessons import LessonMaker, lessons_sha256
 from hierarchical_reasoning.sample_tasks.muon import Muon
 from hierarchical_reasoning.sample_tasks.tokenizer import encode_lesson, train_tokenizer
@@ -106,6 +107,7 @@ def train_model(
             _train_phase(plan, number, maker, staging, device, report)
         weights = hashlib.sha256((staging / "model.safetensors").read_bytes()).hexdigest()
         record = {"weights_sha256": weights, "lessons_sha256": lessons_sha256(maker), "plan": asdict(plan)}
+        write_model_settings(staging, ModelSettings(num_icl_examples=0))
         (staging / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         output.mkdir(exist_ok=True)
         for path in sorted(staging.iterdir()):

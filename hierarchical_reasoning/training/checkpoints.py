@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.journal import differences, sync_directory
+from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.policy import Policy
 from taxonomy.atomic import make_staging_directory
@@ -97,7 +98,7 @@ def save_checkpoint(
     progress = {"epoch": epoch, "update": update, "settings": config.affecting_weights()}
 
     def write(folder: Path) -> None:
-        policy.save(folder)
+        _save_policy(folder, config, policy)
         (folder / _STATE).mkdir()
         save_file(_optimizer_tensors(optimizer), folder / _STATE / _OPTIMIZER)
         (folder / _STATE / _PROGRESS).write_text(json.dumps(progress, indent=2) + "\n", encoding="utf-8")
@@ -110,8 +111,13 @@ def save_checkpoint(
 def save_final(config: GrpoConfig, policy: Policy) -> Path:
     """Write ``final``, in place of the one there. Raises OutputError."""
     path = config.output_dir / FINAL
-    _write_folder(path, policy.save)
+    _write_folder(path, lambda folder: _save_policy(folder, config, policy))
     return path
+
+
+def _save_policy(folder: Path, config: GrpoConfig, policy: Policy) -> None:
+    policy.save(folder)
+    write_model_settings(folder, ModelSettings(num_icl_examples=config.n_examples))
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:

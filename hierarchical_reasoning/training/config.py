@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS, TRAIN_PROBLEMS
 from hierarchical_reasoning.config import BUNDLED
+from hierarchical_reasoning.model_settings import USUAL_EXAMPLES, read_model_settings
 
 AdvantageKind = Literal["binary", "mean"]
 
@@ -108,7 +109,9 @@ class GrpoConfig(BaseModel):
         """In-context examples per thought type."""
         if self.num_icl_examples is not None:
             return self.num_icl_examples
-        return 0 if self.reasoning_model_name == BUNDLED else 5
+        bundled = self.reasoning_model_name == BUNDLED
+        settings = read_model_settings(str(MODEL) if bundled else self.reasoning_model_name)
+        return USUAL_EXAMPLES if settings is None else settings.num_icl_examples
 
     @property
     def problems_per_update(self) -> int:

@@ -38,6 +38,7 @@ class AnthropicBackend(HostedBackend):
     is served from it."""
 
     name = "anthropic"
+    _models_path = "/v1/models"
 
     def __init__(
         self,

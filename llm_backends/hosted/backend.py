@@ -11,17 +11,22 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from urllib.request import getproxies
 
 from llm_backends.base import Backend, BackendOptions
-from llm_backends.errors import BackendClosedError, BadRequestError, UnsupportedError
+from llm_backends.errors import (
+    BackendClosedError,
+    BadRequestError,
+    MalformedReplyError,
+    UnsupportedError,
+)
 from llm_backends.hosted.addresses import is_loopback
 from llm_backends.hosted.connections import many_connections
 from llm_backends.hosted.in_words import none_of_the_options
 from llm_backends.hosted.matching import match_choice, unfenced
 from llm_backends.hosted.parameters import refused_parameter, refuses_formats
-from llm_backends.hosted.reading import ServerReply
+from llm_backends.hosted.reading import ServerReply, shown
 from llm_backends.hosted.sdk_errors import Refusal, backend_error, refusal_in, root_error
 from llm_backends.types import Completion, FinishReason, Request, Usage
 
@@ -41,6 +46,7 @@ class HostedBackend(Backend):
     supports_choices = True
     supports_schema = True
     cheap_to_make = True
+    _models_path: ClassVar[str] = "/models"
 
     def __init__(
         self,
@@ -104,6 +110,25 @@ class HostedBackend(Backend):
             # The connections of a loop that has ended went with it.
             if loop is asyncio.get_running_loop():
                 await client.close()
+
+    async def list_models(self) -> tuple[str, ...]:
+        """The names of the models that the server says it has, in its order.
+
+        :raises BackendError: it cannot be reached, refuses the key, or lists none.
+        """
+        return tuple(str(card["id"]) for card in await self._model_cards())
+
+    async def _model_cards(self) -> list[Mapping[str, Any]]:
+        try:
+            answer = await self._call("get", self._models_path)
+        except RefusedError as error:
+            raise error.meaning from error.__cause__
+        cards = answer.get("data") if isinstance(answer, Mapping) else answer
+        if not isinstance(cards, list) or not all(
+            isinstance(card, Mapping) and "id" in card for card in cards
+        ):
+            raise MalformedReplyError(f"{self.base_url} sent a list of models without any: {shown(answer)}")
+        return cards
 
     async def _complete(self, request: Request) -> Completion:
         self._check_leavings(request)

@@ -27,6 +27,7 @@ class TogetherBackend(ChatCompletionsBackend):
     """
 
     name = "together"
+    _models_path = "/v1/models"
     takes_top_k = True
 
     def __init__(

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_backends.base import BackendOptions
-from llm_backends.errors import MalformedReplyError, ModelNotFoundError
+from llm_backends.errors import ModelNotFoundError
 from llm_backends.hosted.addresses import NO_KEY, checked_base_url, key_from_environment
 from llm_backends.hosted.backend import RefusedError
 from llm_backends.hosted.openai_sdk import OpenAISdkBackend
-from llm_backends.hosted.reading import ServerReply, mapping_in
+from llm_backends.hosted.reading import ServerReply
 from llm_backends.hosted.sdk_errors import Refusal
 from llm_backends.types import Completion, Request
 
@@ -97,19 +97,12 @@ class VLLMBackend(OpenAISdkBackend):
         :raises ModelNotFoundError: it does not serve this model.
         """
         try:
-            answer = await self._call("get", "/models")
-        except RefusedError as error:
-            if error.refusal.status not in (404, 405, 501):
-                raise error.meaning from error.__cause__
+            cards = await self._model_cards()
+        except ModelNotFoundError:
             self.note(f"{self.base_url} lists no models, so the model's context length is not known")
             self._knows_models = True
             return
-        cards = mapping_in(answer, "the list of models").get("data")
-        if not isinstance(cards, list):
-            raise MalformedReplyError(f"{self.base_url} sent a list of models without any")
-        lengths = {
-            str(card.get("id")): card.get("max_model_len") for card in cards if isinstance(card, Mapping)
-        }
+        lengths = {str(card["id"]): card.get("max_model_len") for card in cards}
         if self.model_name not in lengths:
             served = ", ".join(map(repr, list(lengths)[:_MODELS_SHOWN]))
             raise ModelNotFoundError(
