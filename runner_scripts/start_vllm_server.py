@@ -1,0 +1,11 @@
+"""Start a vLLM server: ``python start_vllm_server.py``, from any directory. See ``--help``."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from hierarchical_reasoning.cli.vllm import run_script
+
+if __name__ == "__main__":
+    run_script("start")

@@ -1,0 +1,1 @@
+"""Stands in for vLLM: a small real server, run through ``-m`` as the real one is."""
