@@ -86,7 +86,8 @@ def make_backends(config: RunConfig) -> Backends:
             and config.planner == "model"
             and not config.vanilla_baseline
         ):
-            planner = make_backend(config, config.planner_model, cache)
+            named = "--model_name" if config.planner_model_name is None else "--planner_model_name"
+            planner = make_backend(config, config.planner_model, cache, model_flag=named)
     except BaseException:
         if cache is not None:
             cache.close()
@@ -99,9 +100,14 @@ def open_cache(config: RunConfig) -> ReplyCache | None:
     return None if config.no_cache else ReplyCache(check_writable(config.cache_dir) / CACHE_FILE)
 
 
-def make_backend(config: RunConfig, model: ModelChoice, cache: ReplyCache | None) -> Backend:
-    """The backend of one model."""
-    return create_backend(model.framework, model_name=model.model_path, **_options(config, model, cache))
+def make_backend(
+    config: RunConfig, model: ModelChoice, cache: ReplyCache | None, *, model_flag: str = "--model_name"
+) -> Backend:
+    """The backend of one model, which `model_flag` has chosen."""
+    options = dict(_options(config, model, cache))
+    if model.framework == "local":
+        options["model_flag"] = model_flag
+    return create_backend(model.framework, model_name=model.model_path, **options)
 
 
 def _options(config: RunConfig, model: ModelChoice, cache: ReplyCache | None) -> Mapping[str, Any]:

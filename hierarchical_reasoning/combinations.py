@@ -67,11 +67,25 @@ def check_combinations(config: RunConfig) -> tuple[str, ...]:
         raise ConfigError(
             f"--base_url {config.base_url} and --vllm_base_url {config.vllm_base_url} are both given; give one"
         )
+    _check_server(config)
     return tuple(
         f"--{name} {getattr(config, name)} has no effect with {mode} and --llm_framework {config.framework}"
         for name in sorted(_unused(config, mode))
         if getattr(config, name) != RunConfig.model_fields[name].default
     )
+
+
+def _check_server(config: RunConfig) -> None:
+    if not config.vllm_auto_start:
+        for name in ("vllm_gpus", "start_vllm_verbose"):
+            if getattr(config, name) not in (None, False):
+                raise ConfigError(f"--{name} is about the server of --vllm_auto_start, which is not given")
+        return
+    if config.framework != "vllm":
+        raise ConfigError(f"--vllm_auto_start goes with --llm_framework vllm, not with {config.framework}")
+    url = config.vllm_base_url or config.base_url
+    if url is not None:
+        raise ConfigError(f"--vllm_auto_start starts a server of its own; leave out the address {url}")
 
 
 def _unused(config: RunConfig, mode: str) -> set[str]:

@@ -81,7 +81,7 @@ class RunConfig(BaseModel):
     """Name of the environment variable that holds the key; None: the provider's usual one."""
     structured_output: Literal["auto", "json_schema", "words"] = "auto"
     """How a hosted model is held to the choices."""
-    temperature: float = Field(0.1, ge=0, allow_inf_nan=False)
+    temperature: float = Field(0.1, ge=0, le=2)
     max_thought_tokens: int = Field(256, ge=1)
     max_answer_tokens: int = Field(1024, ge=1)
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"

@@ -12,6 +12,9 @@ from llm_backends import Message
 class Observer:
     """Called as things happen; every method may be left as it is."""
 
+    def kept(self, entries: Sequence[ResultEntry]) -> None:
+        """The run goes on with these problems, which an earlier session finished."""
+
     def asked(self, problem: Problem, messages: Sequence[Message]) -> None:
         """A prompt is about to be sent."""
 

@@ -74,6 +74,16 @@ class ProblemSet:
 
 
 @dataclass(frozen=True)
+class _File:
+    path: Path
+    flag: str
+    """The one that named the file."""
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True)
 class _Row:
     where: str
     number: int
@@ -87,88 +97,93 @@ def read_problems(
     n_rows: int | None = None,
     problem_field: str | None = None,
     answer_field: str | None = None,
+    flag: str = "--input_file",
+    rows_flag: str = "--n_rows",
 ) -> ProblemSet:
     """Read the problems of a file, then keep those of `category`, then the first `n_rows`.
 
     Where no row has a category, `category` labels all of them, and a note says so; another names the fields
-    that the ground truth was taken from. With `answer_field` that field alone counts. Raises ProblemFileError
-    (what is wrong, in which line or row), CategoryError (the categories that exist) and UsageError (`n_rows`
-    below 1).
+    that the ground truth was taken from. With `answer_field` that field alone counts. `flag` and `rows_flag` are
+    what the command calls `path` and `n_rows`, for messages. Raises ProblemFileError (what is wrong, in which line
+    or row), CategoryError (the categories that exist) and UsageError (`n_rows` below 1).
     """
-    path = Path(path)
+    file = _File(Path(path), flag)
     if n_rows is not None and n_rows < 1:
-        raise UsageError(f"--n_rows must be at least 1, not {n_rows}")
-    raw = _read_bytes(path)
-    rows = list(_rows(path, _decoded(path, raw)))
+        raise UsageError(f"{rows_flag} must be at least 1, not {n_rows}")
+    raw = _read_bytes(file)
+    rows = list(_rows(file, _decoded(file, raw)))
     if not rows:
-        raise ProblemFileError(f"{path} holds no problems; --input_file needs at least one row")
-    _check_field(path, rows, problem_field, "--problem_field")
-    _check_field(path, rows, answer_field, "--answer_field")
+        raise ProblemFileError(f"{file} holds no problems; {flag} needs at least one row")
+    _check_field(file, rows, problem_field, "--problem_field")
+    _check_field(file, rows, answer_field, "--answer_field")
     answer_names = (answer_field,) if answer_field else _answer_names(rows)
-    problems = [_problem(path, row, problem_field, answer_names) for row in rows]
-    _check_ids(path, rows, problems)
-    selected, notes = _of_category(path, problems, category)
+    problems = [_problem(file, row, problem_field, answer_names) for row in rows]
+    _check_ids(file, rows, problems)
+    selected, notes = _of_category(file, problems, category)
     if n_rows is not None and n_rows > len(selected):
-        notes.append(f"--n_rows {n_rows}: there are only {len(selected)} problems, all of them are used")
+        notes.append(f"{rows_flag} {n_rows}: there are only {len(selected)} problems, all of them are used")
     selected = selected[:n_rows]
     notes.extend(_notes_on_answers(selected, answer_field))
-    return ProblemSet(tuple(selected), tuple(notes), path, hashlib.sha256(raw).hexdigest())
+    return ProblemSet(tuple(selected), tuple(notes), file.path, hashlib.sha256(raw).hexdigest())
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(file: _File) -> bytes:
     try:
-        return path.read_bytes()
+        return file.path.read_bytes()
     except FileNotFoundError:
-        raise ProblemFileError(f"{path} does not exist; give a file of problems with --input_file") from None
+        raise ProblemFileError(f"{file} does not exist; give a file of problems with {file.flag}") from None
     except OSError as error:
         raise ProblemFileError(
-            f"{path} cannot be read ({error.strerror}); give a file of problems with --input_file"
+            f"{file} cannot be read ({error.strerror}); give a file of problems with {file.flag}"
         ) from error
 
 
-def _decoded(path: Path, raw: bytes) -> str:
-    if path.suffix == ".gz":
+def _decoded(file: _File, raw: bytes) -> str:
+    if file.path.suffix == ".gz":
         try:
             raw = gzip.decompress(raw)
         except (OSError, EOFError, zlib.error) as error:
-            raise ProblemFileError(f"{path} is not a whole gzip file ({error}); see --input_file") from error
+            raise ProblemFileError(f"{file} is not a whole gzip file ({error}); see {file.flag}") from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ProblemFileError(
-            f"{path} is not UTF-8 text (byte {error.start} is {raw[error.start]:#04x}); see --input_file"
+            f"{file} is not UTF-8 text (byte {error.start} is {raw[error.start]:#04x}); see {file.flag}"
         ) from error
 
 
-def _rows(path: Path, text: str) -> Iterator[_Row]:
+def _rows(file: _File, text: str) -> Iterator[_Row]:
+    path = file.path
     suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
     if suffix == ".jsonl":
         for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
-                yield _row(path, f"line {number}", number, _parse(path, line, first_line=number))
+                yield _row(file, f"line {number}", number, _parse(file, line, first_line=number))
     elif suffix == ".json":
-        content = _parse(path, text, first_line=1) if text.strip() else []
-        for number, value in enumerate(_list_in(path, content), start=1):
-            yield _row(path, f"row {number}", number, value)
+        content = _parse(file, text, first_line=1) if text.strip() else []
+        for number, value in enumerate(_list_in(file, content), start=1):
+            yield _row(file, f"row {number}", number, value)
     else:
         raise ProblemFileError(
-            f"{path} has the ending {suffix!r}; --input_file takes .json and .jsonl, each also with .gz"
+            f"{file} has the ending {suffix!r}; {file.flag} takes .json and .jsonl, each also with .gz"
         )
 
 
-def _parse(path: Path, text: str, *, first_line: int) -> Any:
+def _parse(file: _File, text: str, *, first_line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        where = f"{path}, line {first_line + error.lineno - 1}, column {error.colno}"
+        where = f"{file}, line {first_line + error.lineno - 1}, column {error.colno}"
         hint = "a file with one object a line is named .jsonl; " if error.msg.startswith("Extra data") else ""
-        raise ProblemFileError(f"{where}: broken JSON, {error.msg}; {hint}see --input_file") from error
+        raise ProblemFileError(f"{where}: broken JSON, {error.msg}; {hint}see {file.flag}") from error
     except (ValueError, RecursionError) as error:
         reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise ProblemFileError(f"{path}, from line {first_line}: unreadable JSON, {reason}") from error
+        raise ProblemFileError(
+            f"{file}, from line {first_line}: unreadable JSON, {reason}; see {file.flag}"
+        ) from error
 
 
-def _list_in(path: Path, content: Any) -> list[Any]:
+def _list_in(file: _File, content: Any) -> list[Any]:
     if isinstance(content, list):
         return content
     if isinstance(content, dict):
@@ -177,23 +192,23 @@ def _list_in(path: Path, content: Any) -> list[Any]:
                 found: list[Any] = content[name]
                 return found
     raise ProblemFileError(
-        f"{path} holds {_kind(content)}; --input_file needs a list of objects, or an object with such a "
+        f"{file} holds {_kind(content)}; {file.flag} needs a list of objects, or an object with such a "
         f"list under one of {_quoted(LIST_FIELDS)}"
     )
 
 
-def _row(path: Path, where: str, number: int, value: Any) -> _Row:
+def _row(file: _File, where: str, number: int, value: Any) -> _Row:
     if not isinstance(value, dict):
         raise ProblemFileError(
-            f"{path}, {where}: a problem must be an object, not {_kind(value)}; see --input_file"
+            f"{file}, {where}: a problem must be an object, not {_kind(value)}; see {file.flag}"
         )
     return _Row(where, number, value)
 
 
-def _check_field(path: Path, rows: list[_Row], name: str | None, flag: str) -> None:
+def _check_field(file: _File, rows: list[_Row], name: str | None, flag: str) -> None:
     if name is not None and not any(name in row.fields for row in rows):
         present = _quoted(rows[0].fields)
-        raise ProblemFileError(f"{path}: {flag} {name!r} is in no row; the first row has {present}")
+        raise ProblemFileError(f"{file}: {flag} {name!r} is in no row; the first row has {present}")
 
 
 def _answer_names(rows: list[_Row]) -> tuple[str, ...]:
@@ -203,8 +218,8 @@ def _answer_names(rows: list[_Row]) -> tuple[str, ...]:
     return others if any(row.fields.get(name) is not None for row in rows for name in others) else names
 
 
-def _problem(path: Path, row: _Row, problem_field: str | None, answer_names: tuple[str, ...]) -> Problem:
-    where = f"{path}, {row.where}"
+def _problem(file: _File, row: _Row, problem_field: str | None, answer_names: tuple[str, ...]) -> Problem:
+    where = f"{file}, {row.where}"
     text = _text(where, row.fields, (problem_field,) if problem_field else TEXT_FIELDS)
     source, answer = _answer(where, text, row.fields, answer_names)
     category = row.fields.get("category")
@@ -305,19 +320,19 @@ def _chess_answer(where: str, name: str, text: str, truth: dict[str, Any]) -> st
     return moves[0] if len(moves) == 1 else moves
 
 
-def _check_ids(path: Path, rows: list[_Row], problems: list[Problem]) -> None:
+def _check_ids(file: _File, rows: list[_Row], problems: list[Problem]) -> None:
     first: dict[str, str] = {}
     for row, problem in zip(rows, problems, strict=True):
         if problem.id in first:
             raise ProblemFileError(
-                f"{path}, {row.where}: the id {problem.id!r} is also that of {first[problem.id]}; ids must "
-                "differ, since results are kept by them; see --input_file"
+                f"{file}, {row.where}: the id {problem.id!r} is also that of {first[problem.id]}; ids must "
+                f"differ, since results are kept by them; see {file.flag}"
             )
         first[problem.id] = row.where
 
 
 def _of_category(
-    path: Path, problems: list[Problem], category: str | None
+    file: _File, problems: list[Problem], category: str | None
 ) -> tuple[list[Problem], list[str]]:
     if category is None:
         return problems, []
@@ -330,7 +345,7 @@ def _of_category(
     if not selected:
         counts = Counter(problem.category for problem in problems if problem.category is not None)
         existing = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none with a name"
-        raise CategoryError(f"--category {category!r} is not in {path}; its categories are: {existing}")
+        raise CategoryError(f"--category {category!r} is not in {file}; its categories are: {existing}")
     return selected, []
 
 

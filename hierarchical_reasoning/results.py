@@ -7,6 +7,7 @@ its name, which is never one that another file has. A kill leaves the whole file
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -129,6 +130,8 @@ class StepRecord(_Record):
     """Of each option, where the planner gives them."""
     planner_usage: TokenUsage | None
     reasoner_usage: TokenUsage | None
+    truncated: bool = False
+    """The thought was cut off by a limit on tokens or by the end of the context."""
     notes: tuple[str, ...] = ()
 
 
@@ -196,6 +199,8 @@ class Summary(_Record):
     wall_seconds: float | None
     alarms: tuple[str, ...]
     """What must not be overlooked."""
+    thoughts_cut_off: int = 0
+    """Steps whose thought was cut off."""
 
 
 class ResultsFile(_Record):
@@ -249,6 +254,7 @@ def summarize(
         seconds=sum(entry.seconds for entry in entries),
         wall_seconds=wall_seconds,
         alarms=tuple(_alarms(entries, counts)),
+        thoughts_cut_off=sum(step.truncated for entry in entries for step in entry.steps),
     )
 
 
@@ -326,6 +332,21 @@ def write_results(directory: str | Path, stem: str, results: ResultsFile) -> Pat
             "finished problem: make room, then go on with --resume"
         ) from error
     return path
+
+
+def find_results(
+    directory: str | Path, stem: str, entries: Sequence[ResultEntry]
+) -> tuple[Path, ResultsFile] | None:
+    """The file that `write_results` made of these very entries; None where there is none that this version reads."""
+    wanted = tuple(entries)
+    for path in sorted(Path(directory).glob(f"{glob.escape(stem)}*.json")):
+        try:
+            found = ResultsFile.model_validate_json(path.read_bytes())
+        except (OSError, ValueError):
+            continue
+        if found.results == wanted:
+            return path, found
+    return None
 
 
 def _link(temporary: Path, directory: Path, stem: str) -> Path:

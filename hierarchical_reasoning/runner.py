@@ -33,6 +33,7 @@ from hierarchical_reasoning.results import (
     ResultsFile,
     RoleUsage,
     check_writable,
+    find_results,
     results_stem,
     summarize,
     write_results,
@@ -82,6 +83,8 @@ class Finished:
     journal: Path
     backend_notes: tuple[str, ...] = ()
     """What the backends did otherwise than asked."""
+    is_new: bool = True
+    """False: nothing was owed, and `path` is what an earlier session wrote."""
 
 
 def open_journal(run: Run, *, resume: bool) -> tuple[Journal, tuple[str, ...]]:
@@ -102,11 +105,12 @@ def open_journal(run: Run, *, resume: bool) -> tuple[Journal, tuple[str, ...]]:
         if found is not None:
             journal = Journal.resume(found, settings=run.settings)
             try:
-                kept = len(_finished(journal))
+                kept, n = len(_kept(run, journal)), len(run.problems.problems)
             except JournalError:
                 journal.close()
                 raise
-            notes.append(f"resuming {found}: {kept} of {len(run.problems.problems)} problems are done")
+            nothing_owed = "; nothing is owed" if kept == n else ""
+            notes.append(f"resuming {found}: {kept} of {n} problems are done{nothing_owed}")
             return journal, (*notes, *filter(None, [journal.contents.torn]))
         notes.append(f"--resume: no run with these settings in {directory}; a new one begins")
     stem = results_stem(
@@ -122,18 +126,22 @@ def open_journal(run: Run, *, resume: bool) -> tuple[Journal, tuple[str, ...]]:
 
 def owed(run: Run, journal: Journal) -> list[Problem]:
     """The problems not yet finished when the journal was opened; those that ended in an error are owed again."""
-    finished = _finished(journal)
-    return [problem for problem in run.problems.problems if problem.id not in finished]
+    kept = _kept(run, journal)
+    return [problem for problem in run.problems.problems if problem.id not in kept]
 
 
 async def execute(run: Run, backends: Backends, journal: Journal, observer: Observer) -> Finished:
     """Solve every problem that the journal does not have yet, and write the results file.
 
+    Where nothing is owed and an earlier session wrote these very results, its file stands and no other is written.
+
     Raises:
         UsageError, BackendError: what ends a run (see :data:`FATAL`).
     """
     started = time.perf_counter()
-    entries = _finished(journal)
+    entries = _kept(run, journal)
+    if entries:
+        observer.kept(tuple(entries.values()))
     solver = run.make_solver(backends, observer)
     slots = asyncio.Semaphore(run.config.max_concurrency)
 
@@ -152,6 +160,9 @@ async def execute(run: Run, backends: Backends, journal: Journal, observer: Obse
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     ordered = tuple(entries[problem.id] for problem in run.problems.problems)
+    written = None if tasks else find_results(journal.path.parent, journal.path.stem, ordered)
+    if written is not None:
+        return Finished(written[1], written[0], journal.path, backends.notes, is_new=False)
     return _write(run, backends, journal, ordered, time.perf_counter() - started)
 
 
@@ -209,10 +220,13 @@ def _entry(
     )
 
 
-def _finished(journal: Journal) -> dict[str, ResultEntry]:
-    """The entries that need no further call: errors are owed again."""
+def _kept(run: Run, journal: Journal) -> dict[str, ResultEntry]:
+    """The entries of this run's problems that need no further call: errors are owed again."""
+    wanted = {problem.id for problem in run.problems.problems}
     entries = {record.problem_id: _entry_in(journal, record) for record in journal.contents.latest.values()}
-    return {key: entry for key, entry in entries.items() if entry.outcome is not Outcome.ERROR}
+    return {
+        key: entry for key, entry in entries.items() if key in wanted and entry.outcome is not Outcome.ERROR
+    }
 
 
 def _entry_in(journal: Journal, record: JournalRecord) -> ResultEntry:

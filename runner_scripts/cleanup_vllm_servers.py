@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from hierarchical_reasoning.cli.vllm import run_script
+from hierarchical_reasoning.cli.script import run_script
 
 if __name__ == "__main__":
-    run_script("stop")
+    run_script("hierarchical_reasoning.cli.vllm", "stop")

@@ -53,9 +53,10 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
         ) from None
 
 
-@main.command()
+@main.command(context_settings={"max_content_width": 110})
 @click.argument("rollouts", type=click.Path(path_type=Path))
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Directory to write.")
+@click.option("--overwrite", is_flag=True, help="Replace a taxonomy that was written there before.")
 @click.option("--levels", default=7, show_default=True, help="Levels, the root's included.")
 @click.option(
     "--level_sizes",
@@ -70,13 +71,24 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     show_default=True,
     help="Weight of a label's description against its chunks, 0 to 1.",
 )
-def build(rollouts: Path, output: Path, **parameters: Any) -> None:
-    """Build a taxonomy directory from labeled ROLLOUTS (.jsonl, .jsonl.gz or .json)."""
-    from taxonomy.build import build_taxonomy
-    from taxonomy.directory_writer import write_taxonomy_directory
+def build(rollouts: Path, output: Path, overwrite: bool, **parameters: Any) -> None:
+    """Build a taxonomy directory from labeled ROLLOUTS: .jsonl or .jsonl.gz, with a rollout on every line, or .json,
+    with a list of them. A rollout, here on four lines:
 
-    built = build_taxonomy(read_rollouts(rollouts), **parameters)
-    write_taxonomy_directory(built, output, inputs=[rollouts])
+    \b
+    {"id": "r1", "problem": "What is 12 * 4 + 2?", "is_correct": true, "chunks": [
+      {"idx": 0, "label": "Multiplication", "label_description": "Multiply two numbers.", "text": "12 * 4 is 48."},
+      {"idx": 1, "label": "Addition", "label_description": "Add two numbers.", "text": "48 + 2 is 50."},
+      {"idx": 2, "label": "Answer Statement", "label_description": "State the answer.", "text": "It is 50."}]}
+
+    id, problem, chunks and the text of each chunk are needed; chunks without a label are left out.
+    """
+    from taxonomy.build import build_taxonomy
+    from taxonomy.directory_writer import check_output_directory, write_taxonomy_directory
+
+    check_output_directory(output, overwrite=overwrite)
+    built = build_taxonomy(read_rollouts(rollouts, flag="ROLLOUTS"), **parameters)
+    write_taxonomy_directory(built, output, inputs=[rollouts], overwrite=overwrite)
     for warning in built.warnings:
         _say(f"warning: {warning}", err=True)
     sizes = ", ".join(str(cut.n_clusters) for cut in built.cuts)
@@ -90,11 +102,11 @@ def build(rollouts: Path, output: Path, **parameters: Any) -> None:
 @click.option("--level", type=int, default=None, help="Show the options of one level instead of the tree.")
 def show(tree_path: Path, level: int | None) -> None:
     """Show the taxonomy of TREE_PATH, a directory or a .gml file."""
-    taxonomy = load_taxonomy(tree_path)
+    taxonomy = load_taxonomy(tree_path, flag="TREE_PATH")
     if level is None:
         _show_tree(taxonomy)
     else:
-        _show_level(taxonomy, level)
+        _show_level(taxonomy, taxonomy.check_level(level, flag="--level"))
 
 
 def _show_level(taxonomy: Taxonomy, level: int) -> None:

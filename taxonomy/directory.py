@@ -2,7 +2,8 @@
 
 A directory holds `labeled_hierarchical_tree.gml` (or, failing that, `hierarchical_tree.gml`), tables of
 labels for nodes that the GML leaves unlabeled, and one table of chunks per level. A bare `.gml` file is a
-taxonomy too, only without chunks. Writing is in `taxonomy.directory_writer`.
+taxonomy too, only without chunks; one of the two names above is labeled by the tables beside it. Writing is in
+`taxonomy.directory_writer`.
 """
 
 import csv
@@ -44,8 +45,12 @@ class ChunkRow:
     """Name or label of a thought type of that level."""
 
 
-def load_taxonomy(path: Path | str) -> Taxonomy:
+def load_taxonomy(path: Path | str, *, flag: str = "--tree_model_path") -> Taxonomy:
     """The taxonomy of a directory or of a bare `.gml` file.
+
+    Args:
+        path: the directory or file. Beside one that is named as a directory's are, the tables of labels count.
+        flag: what the command calls it, for messages.
 
     Raises:
         TaxonomyFileError: the path does not exist, holds no GML, or holds one that is no tree of labeled
@@ -53,17 +58,16 @@ def load_taxonomy(path: Path | str) -> Taxonomy:
     """
     path = Path(path)
     if path.is_dir():
-        return _load_directory(path)
+        return _load_directory(path, flag)
     if not path.exists():
         raise TaxonomyFileError(
-            f"{path}: does not exist; a taxonomy is a directory with {LABELED_TREE_FILE}, or a .gml file "
-            "(--tree_model_path)"
+            f"{path}: does not exist; a taxonomy is a directory with {LABELED_TREE_FILE}, or a .gml file ({flag})"
         )
     if path.suffix != ".gml":
         raise TaxonomyFileError(
-            f"{path}: neither a directory with {LABELED_TREE_FILE} nor a .gml file (--tree_model_path)"
+            f"{path}: neither a directory with {LABELED_TREE_FILE} nor a .gml file ({flag})"
         )
-    return read_gml(path)
+    return read_gml(path, _labels_in(path.parent) if path.name in (TREE_FILE, LABELED_TREE_FILE) else None)
 
 
 def read_labeled_chunks(directory: Path | str, level: int) -> tuple[ChunkRow, ...]:
@@ -85,17 +89,22 @@ def read_labeled_chunks(directory: Path | str, level: int) -> tuple[ChunkRow, ..
     return tuple(rows)
 
 
-def _load_directory(directory: Path) -> Taxonomy:
+def _load_directory(directory: Path, flag: str) -> Taxonomy:
+    for name in (LABELED_TREE_FILE, TREE_FILE):
+        if (directory / name).is_file():
+            return read_gml(directory / name, _labels_in(directory))
+    raise TaxonomyFileError(
+        f"{directory}: no taxonomy, holds neither {LABELED_TREE_FILE} nor {TREE_FILE} ({flag})"
+    )
+
+
+def _labels_in(directory: Path) -> dict[str, LabelText]:
+    """By node id, what the tables of a directory say; nothing where there are none."""
     labels: dict[str, LabelText] = {}
     for name in (INNER_LABELS_FILE, LABELS_FILE):
         if (directory / name).is_file():
             labels.update(_read_labels(directory / name))
-    for name in (LABELED_TREE_FILE, TREE_FILE):
-        if (directory / name).is_file():
-            return read_gml(directory / name, labels)
-    raise TaxonomyFileError(
-        f"{directory}: no taxonomy, holds neither {LABELED_TREE_FILE} nor {TREE_FILE} (--tree_model_path)"
-    )
+    return labels
 
 
 def _read_labels(table: Path) -> dict[str, LabelText]:

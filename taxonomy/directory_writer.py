@@ -1,9 +1,9 @@
 """Writing the directory that `--tree_model_path` takes, all of it or nothing.
 
-Everything is written into a directory beside the target and moved there by renaming. An existing taxonomy is
-first renamed away, so a kill between the two renames leaves it under `.NAME.replaced` beside the target; that
-is where a later write removes it. The same input gives the same bytes, but for the versions in the manifest
-and a picture drawn by another version of matplotlib.
+Everything is written into a directory beside the target and moved there by renaming. A taxonomy that is to be
+overwritten is first renamed away, so a kill between the two renames leaves it under `.NAME.replaced` beside the
+target; that is where a later write removes it. The same input gives the same bytes, but for the versions in the
+manifest and a picture drawn by another version of matplotlib.
 """
 
 import csv
@@ -45,20 +45,21 @@ _VERSIONED_PACKAGES = ("numpy", "scipy", "scikit-learn", "networkx")
 
 
 def write_taxonomy_directory(
-    built: "BuiltTaxonomy", directory: Path | str, *, inputs: Sequence[Path] = ()
+    built: "BuiltTaxonomy", directory: Path | str, *, inputs: Sequence[Path] = (), overwrite: bool = False
 ) -> None:
-    """Write every file of the layout, replacing a taxonomy that this function wrote there before.
+    """Write every file of the layout.
 
     Args:
         built: what `build_taxonomy` returned.
         directory: made if absent.
         inputs: the files that the rollouts came from; the manifest gives their names and hashes.
+        overwrite: whether a taxonomy that this function wrote there before may be replaced.
 
     Raises:
-        OutputDirectoryError: the path cannot be written, or holds anything that this function did not write.
+        OutputDirectoryError: the path cannot be written, or holds anything that may not be replaced.
     """
     directory = Path(directory)
-    _check_replaceable(directory)
+    check_output_directory(directory, overwrite=overwrite)
     try:
         staging = make_staging_directory(directory)
         try:
@@ -70,7 +71,9 @@ def write_taxonomy_directory(
         raise OutputDirectoryError(f"{directory}: cannot be written: {error.strerror or error}") from error
 
 
-def _check_replaceable(directory: Path) -> None:
+def check_output_directory(directory: Path | str, *, overwrite: bool = False) -> None:
+    """Raises OutputDirectoryError where `write_taxonomy_directory` would refuse to replace what is there."""
+    directory = Path(directory)
     if not directory.exists():
         return
     if not directory.is_dir():
@@ -81,6 +84,10 @@ def _check_replaceable(directory: Path) -> None:
         raise OutputDirectoryError(
             f"{directory}: not replaced, since it holds what is no part of a taxonomy written here: "
             f"{', '.join(strangers[:5])}; choose another directory (--output)"
+        )
+    if present and not overwrite:
+        raise OutputDirectoryError(
+            f"{directory}: holds a taxonomy; choose another directory (--output), or give --overwrite to replace it"
         )
 
 

@@ -152,7 +152,7 @@ def _parse(path: Path) -> "nx.Graph[Any]":
         with path.open("rb") as handle:
             data = handle.read(MAX_GML_BYTES + 1)
     except FileNotFoundError as error:
-        raise TaxonomyFileError(f"{path}: no such file (--tree_model_path)") from error
+        raise TaxonomyFileError(f"{path}: no such file") from error
     except OSError as error:
         raise TaxonomyFileError(f"{path}: cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_GML_BYTES:
@@ -244,7 +244,8 @@ def _label_texts(
     if unlabeled:
         raise TaxonomyFileError(
             f"{path}: {len(unlabeled)} nodes have no label, such as {', '.join(unlabeled[:5])}; labels are "
-            "read from 'node_label', from 'label', or from labels_and_descriptions.csv in the same directory"
+            "read from 'node_label', from 'label', or, where the file is named hierarchical_tree.gml, from "
+            "labels_and_descriptions.csv in the same directory"
         )
     return texts
 

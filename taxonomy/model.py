@@ -165,12 +165,12 @@ class Taxonomy:
             pending.extend(reversed(self._children_of[found[-1].node_id]))
         return tuple(found)
 
-    def check_level(self, level: int) -> int:
-        """The level itself; raises LevelError where it does not exist."""
+    def check_level(self, level: int, *, flag: str = "--label_level") -> int:
+        """The level itself; raises LevelError, which names the flag, where it does not exist."""
         if level not in self.levels:
             raise LevelError(
                 f"{self.source}: level {level} does not exist; "
-                f"the levels are {self.levels[0]} to {self.levels[-1]} (--label_level)"
+                f"the levels are {self.levels[0]} to {self.levels[-1]} ({flag})"
             )
         return level
 

@@ -49,14 +49,24 @@ class Rollout:
     model: str | None = None
 
 
-def read_rollouts(path: Path | str) -> tuple[Rollout, ...]:
+def read_rollouts(path: Path | str, *, flag: str = "--rollouts_file") -> tuple[Rollout, ...]:
     """Every rollout of a file, in the file's order.
+
+    Args:
+        path: the file.
+        flag: what the command calls it, for messages.
 
     Raises:
         RolloutFileError: the file is missing, broken or empty, a row lacks what a rollout needs, or two rows
             share an id. The message names the file and the line (or record).
     """
-    path = Path(path)
+    try:
+        return _read(Path(path))
+    except RolloutFileError as error:
+        raise RolloutFileError(f"{error} ({flag})") from error
+
+
+def _read(path: Path) -> tuple[Rollout, ...]:
     rollouts: list[Rollout] = []
     place_of: dict[str, str] = {}
     for place, row in _rows(path):

@@ -234,3 +234,27 @@ async def test_a_planner_of_its_own_plans(tmp_path: Path) -> None:
         models = {call.body["model"]: call.choices is None for call in server.calls}
     assert models == {"a": True, "b": False}
     assert finished.results.config["backends"]["planner"]["model"] == "b"
+
+
+def test_a_killed_run_goes_on_and_pays_again_for_no_more_than_was_in_flight(tmp_path: Path) -> None:
+    in_flight, asked = 4, Counter[str]()
+
+    def counted(call: Call) -> Answer:
+        asked[json.dumps(call.body, sort_keys=True)] += 1
+        return reply(call)
+
+    with ScriptedServer(counted, models=("scripted",), first_s=0.05) as server:
+        arguments = command(tmp_path, server, "--max_concurrency", str(in_flight), "--resume")
+        for kill_after in (9, 25, 41):
+            process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while len(server.calls) < kill_after:
+                assert process.poll() is None
+                time.sleep(0.002)
+            process.kill()
+            process.wait()
+        subprocess.run(arguments, check=True, capture_output=True)
+    assert len(asked) == 12 * 6
+    assert asked.total() - len(asked) <= 3 * in_flight
+    (results,) = (tmp_path / "cache").glob("results_*.json")
+    entries = ResultsFile.model_validate_json(results.read_text()).results
+    assert [entry.outcome for entry in entries] == [Outcome.CORRECT, Outcome.WRONG] * 6

@@ -221,20 +221,31 @@ def test_a_folder_overrides_templates_by_name_and_lacks_the_rest(tmp_path: Path,
 
 
 def test_a_folder_that_cannot_be_used_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PromptError, match=r"no folder of prompts at .*/none \(--prompts_dir\)"):
-        Prompts(directory=tmp_path / "none").vanilla(PROBLEM)
-    with pytest.raises(PromptError, match=r"no templates.*'choose.j2'.*--prompts_dir"):
-        Prompts(directory=tmp_path).vanilla(PROBLEM)
+    def said(folder: Path) -> str:
+        with pytest.raises(PromptError) as of_rendering:
+            Prompts(directory=folder).vanilla(PROBLEM)
+        with pytest.raises(PromptError) as of_hashing:
+            _ = Prompts(directory=folder).sha256
+        assert str(of_hashing.value) == str(of_rendering.value)
+        return str(of_rendering.value)
+
+    known = "answer.j2, choose.j2, joint.j2, joint_problem.j2, problem.j2, think.j2, vanilla.j2"
+    assert said(tmp_path / "none") == f"no folder of prompts at {tmp_path}/none (--prompts_dir)"
+    assert said(tmp_path) == (
+        f"{tmp_path} (--prompts_dir) holds no template (*.j2); those of the chat style are {known}"
+    )
     (tmp_path / "thinking.j2").write_text("Think.")
     (tmp_path / "think.j2").write_text("Think.")
-    with pytest.raises(PromptError, match=r"'thinking.j2'.*may hold.*'think.j2'"):
-        Prompts(directory=tmp_path).vanilla(PROBLEM)
+    assert said(tmp_path) == (
+        f"{tmp_path} (--prompts_dir) holds thinking.j2, no template of the chat style; those of the chat style are "
+        f"{known}"
+    )
 
 
 def test_a_template_of_the_other_style_is_refused(tmp_path: Path) -> None:
     (tmp_path / "problem.j2").write_text("{{ problem }}")
     Prompts("chat", directory=tmp_path).vanilla(PROBLEM)
-    with pytest.raises(PromptError, match="for the single style"):
+    with pytest.raises(PromptError, match=r"problem\.j2, no template of the single style"):
         Prompts("single", directory=tmp_path).vanilla(PROBLEM)
 
 
@@ -267,7 +278,9 @@ def test_a_template_that_breaks_only_after_a_step_is_found_too(tmp_path: Path) -
     folder = tmp_path / "prompts"
     folder.mkdir()
     (folder / "choose.j2").write_text("{% for step in steps %}{{ step.text }}{% endfor %}Next?")
-    with pytest.raises(PromptError, match=r"choose.j2 in .*prompts cannot be used: .*'text'.*it may use"):
+    with pytest.raises(
+        PromptError, match=r"choose.j2 in .*prompts \(--prompts_dir\) cannot be used: .*'text'.*it may use"
+    ):
         assemble(config_for(tmp_path, prompt_style="single", prompts_dir=folder))
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,16 @@ from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import JournalError, JournalLockedError, OutputError, UsageError
 from hierarchical_reasoning.journal import Journal, read_journal
+from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultsFile
+from hierarchical_reasoning.results import ResultEntry, ResultsFile
 from hierarchical_reasoning.trace import FINISH
 from llm_backends import (
     AuthenticationError,
     BackendClosedError,
+    Completion,
     EngineDiedError,
+    FinishReason,
     ModelNotFoundError,
     Request,
     ScriptedBackend,
@@ -105,7 +108,76 @@ async def test_resuming_a_finished_run_asks_nothing(tmp_path: Path) -> None:
     assert backend.calls == 0
     assert again.results.results == first.results.results
     assert again.journal == first.journal
-    assert again.path != first.path
+    assert (again.path, again.is_new, first.is_new) == (first.path, False, True)
+    assert list(first.path.parent.glob("*.json")) == [first.path]
+
+
+async def test_where_nothing_is_owed_and_no_file_has_it_the_results_are_written(tmp_path: Path) -> None:
+    first = await run_with(config_for(tmp_path))
+    first.path.rename(tmp_path / "moved.json")
+    again = await run_with(config_for(tmp_path), resume=True)
+    assert again.is_new
+    assert again.results.results == first.results.results
+    again.path.write_text("{}")  # of another version, say
+    third = await run_with(config_for(tmp_path), resume=True)
+    assert third.is_new
+    assert third.path != again.path
+    fewer = await run_with(config_for(tmp_path, n_rows=2), resume=True)
+    assert fewer.is_new
+    assert len(fewer.results.results) == 2
+
+
+async def test_a_longer_run_before_is_counted_as_far_as_this_run_goes(tmp_path: Path) -> None:
+    await run_with(config_for(tmp_path, n_rows=5))
+    for n_rows, said in ((2, "2 of 2 problems are done; nothing is owed"), (6, "5 of 6 problems are done")):
+        journal, notes = runner.open_journal(assemble(config_for(tmp_path, n_rows=n_rows)), resume=True)
+        journal.close()
+        assert notes[-1].endswith(f".jsonl: {said}")
+
+
+class _Counting(Observer):
+    def __init__(self) -> None:
+        self.before: list[str] = []
+        self.now: list[str] = []
+
+    def kept(self, entries: Sequence[ResultEntry]) -> None:
+        self.before += [entry.problem_id for entry in entries]
+
+    def finished(self, entry: ResultEntry) -> None:
+        self.now.append(entry.problem_id)
+
+
+async def test_an_observer_hears_of_what_was_done_before(tmp_path: Path) -> None:
+    await run_with(config_for(tmp_path, n_rows=4))
+    for n_rows, before, now in ((6, "p0 p1 p2 p3", "p4 p5"), (2, "p0 p1", "")):
+        observer = _Counting()
+        await run_with(config_for(tmp_path, n_rows=n_rows), resume=True, observer=observer)
+        assert (observer.before, sorted(observer.now)) == (before.split(), now.split())
+
+
+async def test_thoughts_that_were_cut_off_are_counted(tmp_path: Path) -> None:
+    def cut_off(request: Request) -> Completion | str:
+        text = reply(request)
+        return Completion(text, FinishReason.LENGTH) if text.startswith("Thought 1") else text
+
+    finished = await run_with(config_for(tmp_path, n_rows=3), ScriptedBackend(cut_off))
+    assert finished.results.summary.thoughts_cut_off == 3
+    assert [step.truncated for step in finished.results.results[0].steps] == [True, False, False]
+    again = await run_with(config_for(tmp_path, n_rows=3), resume=True)
+    assert again.results.summary.thoughts_cut_off == 3
+
+
+async def test_a_journal_from_before_cut_offs_were_recorded_goes_on(tmp_path: Path) -> None:
+    run = assemble(config_for(tmp_path))
+    first = await run_with(run.config)
+    entry = first.results.results[3].model_dump(mode="json")
+    for step in entry["steps"]:
+        del step["truncated"]
+    with Journal.resume(first.journal, settings=run.settings) as journal:
+        journal.append("p3", entry)
+    backend = ScriptedBackend(reply)
+    again = await run_with(run.config, backend, resume=True)
+    assert (backend.calls, again.is_new) == (0, False)
 
 
 async def test_resuming_with_more_problems_pays_for_the_new_ones_alone(tmp_path: Path) -> None:
@@ -364,6 +436,26 @@ def interrupted_by(sent: signal.Signals, directory: Path) -> tuple[set[str], int
     return finished, running.returncode, said
 
 
+@pytest.mark.parametrize("flag", ["--thinking_verbose", "--prompt_verbose"])
+def test_when_nobody_reads_on_the_run_ends_quietly_and_goes_on_later(tmp_path: Path, flag: str) -> None:
+    with process(tmp_path, flag, delay=0.1) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        wait_until_finished(tmp_path, 2, running)
+        running.stdout.close()
+        complaints = running.stderr.read()
+        status = running.wait(timeout=60)
+    assert (status, complaints) == (1, "")
+    (journal,) = tmp_path.glob("cache/*.jsonl")
+    finished = {record.problem_id for record in read_journal(journal).records}
+    assert 2 <= len(finished) < 6
+    with process(tmp_path, "--resume") as running:
+        said, complaints = running.communicate(timeout=120)
+    assert (running.returncode, complaints) == (0, "")
+    assert f"{len(finished)} of 6 problems are done" in " ".join(said.split())
+    assert len(read_journal(journal).records) == 6
+
+
 def check_resumes(directory: Path, finished: set[str]) -> None:
     """A resumed process asks for what is owed alone, and ends as if nothing had happened."""
     (directory / "calls").write_text("")
@@ -371,6 +463,8 @@ def check_resumes(directory: Path, finished: set[str]) -> None:
         said, complaints = running.communicate(timeout=120)
     assert (running.returncode, complaints) == (0, "")
     assert f"{len(finished)} of 6 problems are done" in " ".join(said.split())
+    if len(finished) < 6:
+        assert "6/6 problems: accuracy 50.0 %" in said
     calls = Counter((directory / "calls").read_text().split())
     assert set(calls) == {f"p{i}" for i in range(6)} - finished
     assert set(calls.values()) == {6}

@@ -10,9 +10,11 @@ import click
 import pytest
 
 from hierarchical_reasoning.cli.assets import main as assets
+from hierarchical_reasoning.cli.doctor import doctor
 from hierarchical_reasoning.cli.main import main as group
 from hierarchical_reasoning.cli.run import run
 from hierarchical_reasoning.cli.train_grpo import train
+from hierarchical_reasoning.cli.vllm import vllm
 from taxonomy.cli import main as taxonomy
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +33,8 @@ def flags_of(command: click.Command) -> set[str]:
 
 
 def flags_of_all() -> set[str]:
-    return flags_of(run) | flags_of(train) | flags_of(taxonomy) | flags_of(assets) | {"--help"}
+    commands = (run, train, taxonomy, assets, doctor, vllm)
+    return {"--help"}.union(*map(flags_of, commands))
 
 
 @pytest.mark.parametrize("command", README_COMMANDS)

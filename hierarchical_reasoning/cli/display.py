@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.progress import (
@@ -27,7 +29,7 @@ from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results import ResultEntry, RoleUsage
 from hierarchical_reasoning.runner import Finished
 from hierarchical_reasoning.trace import FINISH
 from llm_backends import Message
@@ -35,9 +37,17 @@ from taxonomy.terminal import visible
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.dry_run import Estimate
+    from llm_backends.vllm_server import StartProgress
 
 _SECONDS_BETWEEN_LINES = 5.0
+_LOG_WIDTH = 140
 _RULE = "+ " + "-" * 73
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Raise it, and not SystemExit as rich would: what ends one problem must not leave the others' tasks behind."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
 class Display(Observer):
@@ -45,7 +55,7 @@ class Display(Observer):
     control characters made visible."""
 
     def __init__(self, *, prompt_verbose: bool, thinking_verbose: bool) -> None:
-        self._console = Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
+        self._console = _Console(highlight=False, soft_wrap=True, emoji=False, markup=False)
         self._prompt_verbose = prompt_verbose
         self._thinking_verbose = thinking_verbose
         self._outcomes: Counter[Outcome] = Counter()
@@ -73,10 +83,35 @@ class Display(Observer):
             self._line(f"note: {note}")
         self._line(f"finished problems go to {journal}")
 
+    def server_starting(self, config: RunConfig) -> Callable[[StartProgress], None]:
+        """What to call while a vLLM server starts."""
+        next_s = 0.0
+
+        def show(progress: StartProgress) -> None:
+            nonlocal next_s
+            for note in progress.notes:
+                self._line(f"note: {note}")
+            if config.start_vllm_verbose:
+                for line in progress.new_lines:
+                    self.server_line(line)
+            elif progress.seconds >= next_s:
+                next_s = progress.seconds + _SECONDS_BETWEEN_LINES
+                self._line(f"vLLM is starting, {progress.seconds:.0f} s: {progress.last_line[:_LOG_WIDTH]}")
+
+        return show
+
+    def server_line(self, line: str) -> None:
+        """A line of the vLLM server's log."""
+        self._line(f"vLLM: {line}")
+
+    def server_ready(self, model: str, base_url: str, log: Path) -> None:
+        """A vLLM server can be asked."""
+        self._line(f"vLLM serves {model} at {base_url}, log {log}")
+
     @contextmanager
-    def progress(self, total: int) -> Iterator[None]:
-        """Show how far the run is while the block runs."""
-        self._total, self._last_line = total, time.monotonic()
+    def progress(self, owed: int) -> Iterator[None]:
+        """Show how far the run is while the block runs: problems kept from earlier sessions, and those owed."""
+        self._total, self._last_line = owed, time.monotonic()
         if not self._console.is_terminal:
             yield
             return
@@ -88,23 +123,41 @@ class Display(Observer):
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self._console) as self._progress:
-            self._progress.add_task("loading", total=total)
+            self._progress.add_task("loading", total=owed)
             yield
 
+    def kept(self, entries: Sequence[ResultEntry]) -> None:
+        for entry in entries:
+            self._count(entry)
+        self._total += len(entries)
+        if self._progress is not None:
+            # A reset, since these would otherwise count as the speed of this session.
+            self._progress.reset(
+                self._progress.task_ids[0],
+                total=self._total,
+                completed=len(entries),
+                description=self._status(),
+            )
+
     def finished(self, entry: ResultEntry) -> None:
+        self._count(entry)
+        done = self._outcomes.total()
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], advance=1, description=self._status())
+        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES or done == self._total:
+            self._last_line = time.monotonic()
+            self._line(f"{done}/{self._total} problems: {self._status()}")
+
+    def _count(self, entry: ResultEntry) -> None:
         self._outcomes[entry.outcome] += 1
         self._tokens += sum(u.prompt_tokens + u.completion_tokens for u in entry.usage.values())
         self._graded += entry.outcome is not Outcome.UNGRADED
-        done = self._outcomes.total()
-        status = (
+
+    def _status(self) -> str:
+        return (
             f"accuracy {_percent(self._outcomes[Outcome.CORRECT], self._graded)}, {self._tokens:,} tokens, "
             f"{self._outcomes[Outcome.ERROR]} errors"
         )
-        if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], advance=1, description=status)
-        elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES or done == self._total:
-            self._last_line = time.monotonic()
-            self._line(f"{done}/{self._total} problems: {status}")
 
     def asked(self, problem: Problem, messages: Sequence[Message]) -> None:
         if self._prompt_verbose:
@@ -125,38 +178,13 @@ class Display(Observer):
         """One trace, the table, the alarms, and where the results are."""
         if not self._thinking_verbose and finished.results.results:
             self._show_trace(finished.results.results[0])
-        summary = finished.results.summary
-        table = Table(title="Results", title_justify="left")
-        table.add_column("measure")
-        table.add_column("value", justify="right")
-        table.add_row("accuracy, all problems", _accuracy(summary.accuracy))
-        if summary.outcomes[Outcome.ERROR]:
-            table.add_row("accuracy, without errors", _accuracy(summary.accuracy_completed))
-        for outcome, count in summary.outcomes.items():
-            if count:
-                table.add_row(outcome.value, str(count))
-        for role, usage in summary.usage.items():
-            table.add_row(
-                f"{role}: calls, tokens in (cached), out",
-                f"{usage.calls:,}, {usage.prompt_tokens:,} ({usage.cached_tokens:,}), {usage.completion_tokens:,}",
-            )
-            if usage.from_cache:
-                table.add_row(f"{role}: replies received before", f"{usage.from_cache:,}")
-            for reason, count in sorted(usage.repeats.items()):
-                table.add_row(f"{role}: asked again after {reason}", f"{count:,}")
-        table.add_row("tokens per problem", f"{summary.tokens_per_problem or 0:,.0f}")
-        if summary.usage and not _is_local(finished.results.config):
-            table.add_row("cost", _cost(summary.cost_usd))
-            before = sum(usage.cost_from_cache_usd or 0.0 for usage in summary.usage.values())
-            if before:
-                table.add_row("cost, paid before", _cost(before))
-        table.add_row("seconds, this session", f"{summary.wall_seconds or 0:.1f}")
-        self._console.print(table)
+        self._console.print(_results_table(finished))
         for note in finished.backend_notes:
             self._line(f"note: {note}")
-        for alarm in summary.alarms:
+        for alarm in finished.results.summary.alarms:
             self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(alarm)))
-        self._line(f"results: {finished.path}")
+        where = "" if finished.is_new else ", from before: nothing was owed"
+        self._line(f"results: {finished.path}{where}")
 
     def estimated(self, config: RunConfig, estimate: Estimate) -> None:
         """What a run would take at most."""
@@ -187,6 +215,43 @@ class Display(Observer):
 
     def _line(self, text: str) -> None:
         self._console.print(Text(visible(text)))
+
+
+def _results_table(finished: Finished) -> Table:
+    summary = finished.results.summary
+    table = Table(title="Results", title_justify="left")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    table.add_row("accuracy, all problems", _accuracy(summary.accuracy))
+    if summary.outcomes[Outcome.ERROR]:
+        table.add_row("accuracy, without errors", _accuracy(summary.accuracy_completed))
+    for outcome, count in summary.outcomes.items():
+        if count:
+            table.add_row(outcome.value, str(count))
+    if summary.thoughts_cut_off:
+        table.add_row("thoughts cut off (--max_thought_tokens)", f"{summary.thoughts_cut_off:,}")
+    _add_usage(table, summary.usage)
+    table.add_row("tokens per problem", f"{summary.tokens_per_problem or 0:,.0f}")
+    if summary.usage and not _is_local(finished.results.config):
+        table.add_row("cost", _cost(summary.cost_usd))
+        before = sum(usage.cost_from_cache_usd or 0.0 for usage in summary.usage.values())
+        if before:
+            table.add_row("cost, paid before", _cost(before))
+    if finished.is_new:
+        table.add_row("seconds, this session", f"{summary.wall_seconds or 0:.1f}")
+    return table
+
+
+def _add_usage(table: Table, usage_by_role: Mapping[str, RoleUsage]) -> None:
+    for role, usage in usage_by_role.items():
+        table.add_row(
+            f"{role}: calls, tokens in (cached), out",
+            f"{usage.calls:,}, {usage.prompt_tokens:,} ({usage.cached_tokens:,}), {usage.completion_tokens:,}",
+        )
+        if usage.from_cache:
+            table.add_row(f"{role}: replies received before", f"{usage.from_cache:,}")
+        for reason, count in sorted(usage.repeats.items()):
+            table.add_row(f"{role}: asked again after {reason}", f"{count:,}")
 
 
 def _is_local(config: Mapping[str, Any]) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import signal
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import click
 import pydantic
@@ -29,6 +32,27 @@ class Interrupted(click.ClickException):
     """The user stopped the command."""
 
     exit_code = 130
+
+
+def until_interrupted(work: Coroutine[Any, Any, None], message: str) -> None:
+    """Run to the end, or until SIGINT, SIGTERM or SIGHUP: then cancel, so that what was started is stopped.
+
+    Raises:
+        Interrupted: with the message.
+    """
+
+    async def cancellable() -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                loop.add_signal_handler(number, task.cancel)
+        await task
+
+    try:
+        asyncio.run(cancellable())
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        raise Interrupted(message) from None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import click
 
 _COMMANDS = {
     "run": ("hierarchical_reasoning.cli.run:run", "Solve problems, and write how each one went."),
+    "vllm": ("hierarchical_reasoning.cli.vllm:vllm", "Start, check and stop vLLM servers."),
     "doctor": ("hierarchical_reasoning.cli.doctor:doctor", "Tell what works here and what does not."),
     "assets": (
         "hierarchical_reasoning.cli.assets:main",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from hierarchical_reasoning.cli.failures import Interrupted, reported
+from hierarchical_reasoning.cli.failures import reported, until_interrupted
 from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
 from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
@@ -183,11 +183,8 @@ def run(resume: bool, dry_run: bool, prompt_verbose: bool, thinking_verbose: boo
                 raise ConfigError("--dry_run counts a whole run, --resume goes on with one; give one of them")
             _dry_run(config, display)
             return
-        try:
-            asyncio.run(_run(config, display, resume=resume))
-        except KeyboardInterrupt:
-            message = f"interrupted; what is finished is in {config.cache_dir}, go on with --resume"
-            raise Interrupted(message) from None
+        message = f"interrupted; what is finished is in {config.cache_dir}, go on with --resume"
+        until_interrupted(_run(config, display, resume=resume), message)
 
 
 def _with_vllm_model(given: dict[str, Any]) -> dict[str, Any]:
@@ -216,9 +213,11 @@ def _dry_run(config: RunConfig, display: Display) -> None:
 async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
     from hierarchical_reasoning.assembly import prepare
     from hierarchical_reasoning.backends import make_backends
+    from hierarchical_reasoning.results import check_writable
     from hierarchical_reasoning.runner import execute, open_journal, owed
 
     parts = await prepare(config)
+    check_writable(config.cache_dir)
     display.begin(config, parts)
     async with _server(config, display) as serving, make_backends(serving) as backends:
         await backends.check_models()
@@ -233,7 +232,27 @@ async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
 @asynccontextmanager
 async def _server(config: RunConfig, display: Display) -> AsyncIterator[RunConfig]:
     """With ``--vllm_auto_start``, a server for the block, and the settings that ask it."""
-    yield config
+    if not config.vllm_auto_start:
+        yield config
+        return
+    from llm_backends.vllm_server import ServerOptions, ensure_server, parse_gpus
+
+    options = ServerOptions(
+        gpus=None if config.vllm_gpus is None else parse_gpus(config.vllm_gpus),
+        trust_remote_code=config.trust_remote_code,
+    )
+    model = config.reasoner.model_path
+    async with await ensure_server(model, options, display.server_starting(config)) as server:
+        display.server_ready(server.model, server.base_url, server.log)
+        following = None
+        if config.start_vllm_verbose:
+            following = asyncio.create_task(server.follow(display.server_line))
+        try:
+            yield config.model_copy(update={"vllm_base_url": server.base_url, "model_name": server.model})
+        finally:
+            if following is not None:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
 
 
 def main() -> None:

@@ -69,6 +69,8 @@ def train() -> None:
     "--ground_truth_format",
     help='Format of the answers: number, chess ("chess coordinate notation"). [default: found from the data]',
 )
+@_data("--problem_field", help="Field with the problem's text. [default: prompt, problem or question]")
+@_data("--answer_field", help="Field with the ground truth. [default: answer, ground_truth, ...]")
 @_data(
     "--tree_model_path", type=_path, help="Taxonomy: a directory or a .gml file. [default: the bundled one]"
 )
@@ -159,8 +161,16 @@ def grpo(resume: bool, vllm_base_url: str | None, **settings: Any) -> None:
         try:
             _train(config, resume=resume)
         except KeyboardInterrupt:
-            message = f"interrupted; finished epochs are in {config.output_dir}, go on with --resume"
-            raise Interrupted(message) from None
+            raise Interrupted(_how_to_go_on(config)) from None
+
+
+def _how_to_go_on(config: GrpoConfig) -> str:
+    from hierarchical_reasoning.training.checkpoints import finished_epochs
+
+    epochs = finished_epochs(config.output_dir)
+    if not epochs:
+        return "interrupted before an epoch was finished; nothing was kept to go on from"
+    return f"interrupted; the last finished epoch is {epochs[max(epochs)]}, go on with --resume"
 
 
 def _train(config: GrpoConfig, *, resume: bool) -> None:
@@ -171,7 +181,12 @@ def _train(config: GrpoConfig, *, resume: bool) -> None:
 
     async def train() -> Trained:
         async with (
-            create_backend("local", model_name=config.reasoner_path, device=config.device) as reasoner,
+            create_backend(
+                "local",
+                model_name=config.reasoner_path,
+                device=config.device,
+                model_flag="--reasoning_model_name",
+            ) as reasoner,
             Trainer(parts, reasoner, resume=resume, report=_show) as trainer,
         ):
             if trainer.resumed_from is not None:

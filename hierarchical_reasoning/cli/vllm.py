@@ -204,7 +204,7 @@ def logs(port: int | None, follow: bool, lines: int, log_dir: Path) -> None:
                 click.echo(line)
 
 
-def run_script(command: str) -> None:
+def main(command: str) -> None:
     """One of the commands as a script of its own."""
     vllm.commands[command].main(prog_name=Path(sys.argv[0]).name)
 

@@ -55,12 +55,14 @@ class Prompts:
     @property
     def sha256(self) -> str:
         """Of the templates' texts, whichever folder they come from."""
-        loader = self._environment.loader
-        assert loader is not None
-        try:
-            texts = [loader.get_source(self._environment, f"{name}.j2")[0] for name in TEMPLATES[self.style]]
-        except (jinja2.TemplateError, ValueError) as error:
-            raise PromptError(f"a template is missing, or is no text: {error} (--prompts_dir)") from error
+        environment = self._environment
+        assert environment.loader is not None
+        texts = []
+        for name in TEMPLATES[self.style]:
+            try:
+                texts.append(environment.loader.get_source(environment, f"{name}.j2")[0])
+            except (OSError, jinja2.TemplateError, ValueError) as error:
+                raise PromptError(f"template {name}.j2 in {self._where} cannot be read: {error}") from error
         return hashlib.sha256("\0".join(texts).encode()).hexdigest()
 
     def check(self, problem: Problem, option: ThoughtType) -> None:
@@ -163,14 +165,21 @@ class Prompts:
             "options": trace.options if trace else (),
             "steps": trace.steps if trace else (),
         }
+        environment = self._environment
         try:
-            return self._environment.get_template(f"{name}.j2").render(context | variables).strip()
-        except (jinja2.TemplateError, ArithmeticError, TypeError, ValueError) as error:
-            where = self.directory or f"the shipped {self.style} templates"
+            return environment.get_template(f"{name}.j2").render(context | variables).strip()
+        except (OSError, jinja2.TemplateError, ArithmeticError, TypeError, ValueError) as error:
+            usable = sorted({*context, "option", "examples", "labeled_examples"})
             raise PromptError(
-                f"template {name}.j2 in {where} cannot be used: {error}; it may use "
-                f"{', '.join(sorted(context | {'option': 0, 'examples': 0, 'labeled_examples': 0}))} (--prompts_dir)"
+                f"template {name}.j2 in {self._where} cannot be used: {error}; it may use {', '.join(usable)}"
             ) from error
+
+    @property
+    def _where(self) -> str:
+        """Where templates come from, for messages."""
+        if self.directory is None:
+            return f"the shipped {self.style} templates"
+        return f"{self.directory} (--prompts_dir)"
 
     @cached_property
     def _environment(self) -> jinja2.Environment:
@@ -180,10 +189,14 @@ class Prompts:
                 raise PromptError(f"no folder of prompts at {self.directory} (--prompts_dir)")
             known = {f"{name}.j2" for name in TEMPLATES[self.style]}
             found = {path.name for path in self.directory.glob("*.j2")}
-            if not found & known or found - known:
+            strange = ", ".join(sorted(found - known))
+            if strange or not found:
+                what = (
+                    f"{strange}, no template of the {self.style} style" if strange else "no template (*.j2)"
+                )
                 raise PromptError(
-                    f"{self.directory} holds {sorted(found) or 'no templates'}; for the {self.style} style it "
-                    f"may hold {sorted(known)} (--prompts_dir)"
+                    f"{self.directory} (--prompts_dir) holds {what}; those of the {self.style} style are "
+                    f"{', '.join(sorted(known))}"
                 )
             folders.insert(0, str(self.directory))
         return jinja2.Environment(

@@ -46,7 +46,7 @@ def write_taxonomy(assets: Path) -> Path:
 
     rollouts = assets / "rollouts.jsonl.gz"
     built = build_taxonomy(read_rollouts(rollouts), level_sizes=LEVEL_SIZES)
-    write_taxonomy_directory(built, assets / "taxonomy", inputs=[rollouts])
+    write_taxonomy_directory(built, assets / "taxonomy", inputs=[rollouts], overwrite=True)
     return assets / "taxonomy"
 
 

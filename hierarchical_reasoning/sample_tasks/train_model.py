@@ -26,6 +26,7 @@ from hierarchical_reasoning.model_settings import ModelSettings, write_model_set
 from hierarchical_reasoning.sample_tasks.lessons import LessonMaker, lessons_sha256
 from hierarchical_reasoning.sample_tasks.muon import Muon
 from hierarchical_reasoning.sample_tasks.tokenizer import encode_lesson, train_tokenizer
+from llm_backends.local.loading import find_device
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def train_model(
         first_phase: where to begin; 0 begins from nothing.
         report: gets a line of progress now and then.
     """
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    device = str(find_device(device))
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".training-") as folder:
         staging = Path(folder)

@@ -57,6 +57,7 @@ class HierarchicalSolver(Solver):
                 update={
                     "thought": step.thought,
                     "reasoner_usage": solution.spend("reasoner", reply.spent),
+                    "truncated": reply.truncated,
                     "notes": notes,
                 }
             )

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from hierarchical_reasoning.config import BUNDLED
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.problems import Problem, read_problems
+from hierarchical_reasoning.problems import Problem, ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.rollouts import Rollouts
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Sampling
+from llm_backends.local.loading import find_device
 from taxonomy import ThoughtType, load_taxonomy
 
 
@@ -94,6 +95,7 @@ def _check_settings(config: GrpoConfig) -> None:
             "--temperature 0 with --sample_action: at temperature 0 nothing is sampled, and rollouts that are "
             "all alike teach nothing; give a --temperature above 0"
         )
+    find_device(config.device)
     for flag, name in (
         ("--planner_model_name", config.planner_model_name),
         ("--reasoning_model_name", config.reasoning_model_name),
@@ -118,8 +120,8 @@ def _check_model(flag: str, name: str, path: Path) -> None:
 
 def _read(config: GrpoConfig) -> tuple[tuple[Problem, ...], tuple[Problem, ...], tuple[str, ...]]:
     """Problems to train on, problems held out, and notes."""
-    everything = read_problems(config.data_file, category=config.category)
-    notes = list(everything.notes)
+    everything = _read_file(config, config.data_file, "--data_file")
+    notes = [f"problems to train on: {note}" for note in everything.notes]
     problems = everything.problems[: config.n_rows]
     if len(problems) < config.n_rows:
         notes.append(
@@ -129,9 +131,9 @@ def _read(config: GrpoConfig) -> tuple[tuple[Problem, ...], tuple[Problem, ...],
         held_out: tuple[Problem, ...] = ()
         notes.append("--eval_rows 0: nothing is measured on held-out problems")
     elif config.held_out_file is not None:
-        found = read_problems(config.held_out_file, category=config.category, n_rows=config.eval_rows)
+        found = _read_file(config, config.held_out_file, "--eval_file", n_rows=config.eval_rows)
         held_out = found.problems
-        notes.extend(found.notes)
+        notes += [f"held-out problems: {note}" for note in found.notes]
     else:
         held_out = everything.problems[config.n_rows : config.n_rows + config.eval_rows]
         if not held_out:
@@ -141,6 +143,18 @@ def _read(config: GrpoConfig) -> tuple[tuple[Problem, ...], tuple[Problem, ...],
             )
     _check_problems(config, problems, held_out)
     return problems, held_out, tuple(notes)
+
+
+def _read_file(config: GrpoConfig, path: Path, flag: str, *, n_rows: int | None = None) -> ProblemSet:
+    return read_problems(
+        path,
+        category=config.category,
+        n_rows=n_rows,
+        problem_field=config.problem_field,
+        answer_field=config.answer_field,
+        flag=flag,
+        rows_flag="--eval_rows",
+    )
 
 
 def _check_problems(config: GrpoConfig, problems: Sequence[Problem], held_out: Sequence[Problem]) -> None:

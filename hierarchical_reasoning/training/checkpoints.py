@@ -62,17 +62,22 @@ def make_output_directory(config: GrpoConfig) -> None:
         ) from error
 
 
+def finished_epochs(output_dir: Path) -> dict[int, Path]:
+    """The checkpoints in a directory, by epoch; none where there is no such directory."""
+    return {
+        int(match[1]): path
+        for path in (output_dir.iterdir() if output_dir.is_dir() else ())
+        if (match := _EPOCH.fullmatch(path.name)) and (path / _STATE / _PROGRESS).is_file()
+    }
+
+
 def find_checkpoint(config: GrpoConfig, *, resume: bool) -> Checkpoint | None:
     """The last checkpoint in ``--output_dir`` to go on from; None where a run begins.
 
     Raises:
         ConfigError: there are checkpoints and ``resume`` is off, or they belong to a run with other settings.
     """
-    found = {
-        int(match[1]): path
-        for path in (config.output_dir.iterdir() if config.output_dir.is_dir() else ())
-        if (match := _EPOCH.fullmatch(path.name)) and (path / _STATE / _PROGRESS).is_file()
-    }
+    found = finished_epochs(config.output_dir)
     if not found:
         return None
     if not resume:

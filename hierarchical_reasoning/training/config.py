@@ -37,6 +37,8 @@ class GrpoConfig(BaseModel):
     """0: no evaluation."""
     category: str | None = None
     ground_truth_format: str | None = None
+    problem_field: str | None = None
+    answer_field: str | None = None
 
     tree_model_path: Path = TAXONOMY
     label_level: int = Field(3, ge=0)
@@ -56,8 +58,9 @@ class GrpoConfig(BaseModel):
     sample_action: bool = True
     temperature: float = Field(1.0, ge=0, allow_inf_nan=False)
     """Of the planner's draws."""
-    reasoning_temperature: float = Field(0.1, ge=0, allow_inf_nan=False)
-    """Of the reasoner's draws."""
+    reasoning_temperature: float = Field(0.1, ge=0, le=2)
+    """Of the reasoner's draws. Above 2 hosted models refuse, and others write noise; a planner's draws stay among
+    its options at any temperature."""
     length_reward_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
     advantage_type: AdvantageKind = "binary"
 

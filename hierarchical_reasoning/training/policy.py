@@ -59,14 +59,18 @@ class Policy:
         self._trie_of = lru_cache(maxsize=1024)(self._build_trie)
 
     @classmethod
-    def load(cls, model_name: str, *, device: str = "auto") -> Policy:
+    def load(cls, model_name: str, *, device: str = "auto", flag: str = "--planner_model_name") -> Policy:
         """A model folder, or a name on the Hugging Face hub.
 
+        Args:
+            flag: the one that chose the model, for messages.
+
         Raises:
+            BadRequestError: this machine has no such device.
             ModelNotFoundError: there is no such model.
             UnsupportedError: it has no chat template, or cannot be run exactly.
         """
-        return cls(load_model(model_name, dtype="float32", device=device))
+        return cls(load_model(model_name, dtype="float32", device=device, flag=flag))
 
     @property
     def module(self) -> torch.nn.Module:

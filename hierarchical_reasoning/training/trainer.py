@@ -116,7 +116,8 @@ class Trainer:
         self._resumed_from = self._checkpoint.path if self._checkpoint else None
         make_output_directory(config)
         source = str(self._checkpoint.path) if self._checkpoint else config.planner_path
-        self._policy = Policy.load(source, device=config.device)
+        flag = "--output_dir" if self._checkpoint else "--planner_model_name"
+        self._policy = Policy.load(source, device=config.device, flag=flag)
         self._policy.check_options((*(option.name for option in parts.options), FINISH))
         self._parameters = [p for p in self._policy.module.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=0.0)
@@ -124,7 +125,7 @@ class Trainer:
         self._episodes = JsonLines(config.output_dir / "episodes.jsonl")
         self._records: list[Record] = []
         self._update = 0
-        self._planner = LocalBackend(source, dtype="float32", device=config.device)
+        self._planner = LocalBackend(source, dtype="float32", device=config.device, model_flag=flag)
         self._rollouts: Rollouts = parts.rollouts(self._planner, reasoner)
 
     @property

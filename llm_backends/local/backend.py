@@ -59,6 +59,7 @@ class LocalBackend(Backend):
         trust_remote_code: bool = False,
         reuse_prefix: bool = True,
         prefix_cache_bytes: int = 1 << 30,
+        model_flag: str = "--model_name",
         **options: Unpack[BackendOptions],
     ) -> None:
         """Load the model, which takes a while, and start the thread that runs it.
@@ -69,6 +70,8 @@ class LocalBackend(Backend):
             that the next ones are ready when some finish.
         :param reuse_prefix: keep the keys and values of requests with a `trace_id`.
         :param prefix_cache_bytes: memory for them.
+        :param model_flag: the one that chose the model, for messages.
+        :raises BadRequestError: this machine has no such device.
         :raises ModelNotFoundError: there is no such model.
         :raises UnsupportedError: the model has no chat template, or cannot be run exactly here.
         """
@@ -81,8 +84,9 @@ class LocalBackend(Backend):
         options.setdefault("max_concurrency", 2 * max_batch_size)
         super().__init__(fspath(model_name), **options)
         self._model = load_model(
-            self.model_name, dtype=dtype, device=device, trust_remote_code=trust_remote_code
+            self.model_name, dtype=dtype, device=device, trust_remote_code=trust_remote_code, flag=model_flag
         )
+        self._model_flag = model_flag
         self._trie_of = lru_cache(maxsize=256)(self._build_trie)
         self._identity = {
             "files": model_files(self.model_name),
@@ -115,7 +119,9 @@ class LocalBackend(Backend):
             knows the model by its files; nothing has changed then.
         """
         if self.cache is not None:
-            raise BadRequestError("a backend whose replies are cached cannot take other weights; give it no cache")
+            raise BadRequestError(
+                "a backend whose replies are cached cannot take other weights; give it no cache"
+            )
         self._check_weights(state_dict)
         self._engine.close()
         try:
@@ -187,7 +193,7 @@ class LocalBackend(Backend):
             raise ContextLengthError(
                 f"the prompt has {prompt_length} tokens and the reply needs {longest_choice} or more, but "
                 f"the context of {self.model_name!r} holds {self.context_length}; shorten the prompt or take "
-                "another model with --model_name"
+                f"another model with {self._model_flag}"
             )
         return room
 

@@ -19,15 +19,18 @@ _PROBE = "the reply"
 class ChatFormat:
     """How one model's tokenizer writes a conversation."""
 
-    def __init__(self, tokenizer: Any, eos_ids: frozenset[int], model_name: str) -> None:
+    def __init__(
+        self, tokenizer: Any, eos_ids: frozenset[int], model_name: str, *, flag: str = "--model_name"
+    ) -> None:
         """
         :param eos_ids: the tokens at which the model's generation stops.
+        :param flag: the one that chose the model, for messages.
         :raises UnsupportedError: the tokenizer has no chat template, or no token ends a turn.
         """
         if not tokenizer.chat_template:
             raise UnsupportedError(
                 f"the tokenizer of {model_name!r} has no chat template; add chat_template.jinja to the "
-                "model's folder, or take a chat model with --model_name"
+                f"model's folder, or take a chat model with {flag}"
             )
         self._tokenizer = tokenizer
         self._model_name = model_name

@@ -71,21 +71,28 @@ class LoadedModel:
 
 
 def load_model(
-    model_name: str, *, dtype: DtypeName = "auto", device: str = "auto", trust_remote_code: bool = False
+    model_name: str,
+    *,
+    dtype: DtypeName = "auto",
+    device: str = "auto",
+    trust_remote_code: bool = False,
+    flag: str = "--model_name",
 ) -> LoadedModel:
     """Load a model folder, or a model of that name from the Hugging Face cache or hub.
 
     Weights are read from safetensors only: a .bin file is a pickle, which can run code when it is read.
 
     :param dtype: "auto" is bfloat16 on a GPU and on a CPU with instructions for it, else float32.
+    :param flag: the one that chose the model, for messages.
+    :raises BadRequestError: this machine has no such device.
     :raises ModelNotFoundError: there is no such model, or none with safetensors.
     :raises UnsupportedError: the model cannot be run exactly by this engine, or has no chat template.
     """
     if dtype not in get_args(DtypeName):
         raise BadRequestError(f"dtype is {dtype!r}; allowed are {', '.join(get_args(DtypeName))}")
-    target = _device(device)
+    target = find_device(device)
     torch_dtype = _dtype(dtype, target)
-    is_folder = _check_path(model_name)
+    is_folder = _check_path(model_name, flag)
     options = {"trust_remote_code": trust_remote_code, "local_files_only": is_folder}
     try:
         with _no_progress_bars():
@@ -99,7 +106,7 @@ def load_model(
             )
     except OSError as error:
         raise ModelNotFoundError(
-            f"no model could be loaded from {model_name!r}: {error} (--model_name takes a model folder or a "
+            f"no model could be loaded from {model_name!r}: {error} ({flag} takes a model folder or a "
             "Hugging Face name, with weights in safetensors)"
         ) from error
     except ValueError as error:
@@ -112,7 +119,7 @@ def load_model(
         context_length=getattr(model.config, "max_position_embeddings", None),
         dtype=torch_dtype,
         device=target,
-        chat=ChatFormat(tokenizer, _eos_ids(model, tokenizer), model_name),
+        chat=ChatFormat(tokenizer, _eos_ids(model, tokenizer), model_name, flag=flag),
         module=model,
         tokenizer=tokenizer,
     )
@@ -121,39 +128,56 @@ def load_model(
     return loaded
 
 
-def _check_path(model_name: str) -> bool:
+def find_device(name: str) -> torch.device:
+    """The device of that name; "auto" is an NVIDIA GPU where there is one, else the CPU.
+
+    :raises BadRequestError: this machine has no such device, or the installed torch cannot use it.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    there_are = _devices()
+    advice = f"give one of {', '.join(('auto', *there_are))} (--device)"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadRequestError(f"device is {name!r}, which names none; {advice}") from error
+    if device.type != "cpu" and str(device) not in there_are:
+        raise BadRequestError(
+            f"device is {name!r}, and torch {torch.__version__} finds no such device here; {advice}"
+        )
+    return device
+
+
+def _devices() -> tuple[str, ...]:
+    """What `find_device` takes on this machine."""
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if accelerator is None:
+        return ("cpu",)
+    numbered = (f"{accelerator.type}:{index}" for index in range(torch.accelerator.device_count()))
+    return ("cpu", accelerator.type, *numbered)
+
+
+def _check_path(model_name: str, flag: str) -> bool:
     """Whether the name is a folder; a path that is no model folder is an error, not a name to look for on the
     hub."""
     path = Path(model_name)
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise ModelNotFoundError(
-                f"{model_name!r} is no model folder: it has no config.json (--model_name)"
-            )
-        _check_weight_files(path)
+            raise ModelNotFoundError(f"{model_name!r} is no model folder: it has no config.json ({flag})")
+        _check_weight_files(path, flag)
         return True
     if path.exists() or path.is_absolute() or model_name.startswith((".", "~")) or model_name.count("/") > 1:
-        raise ModelNotFoundError(f"{model_name!r} is no model folder (--model_name)")
+        raise ModelNotFoundError(f"{model_name!r} is no model folder ({flag})")
     return False
 
 
-def _check_weight_files(folder: Path) -> None:
+def _check_weight_files(folder: Path, flag: str) -> None:
     pickled = sorted(entry.name for entry in folder.glob("*.bin"))
     if pickled and not any(folder.glob("*.safetensors")):
         raise ModelNotFoundError(
             f"{str(folder)!r} has weights only as {', '.join(pickled[:3])}; a .bin file can run code when it "
-            "is read, so weights are read from safetensors only: convert them with save_pretrained "
-            "(--model_name)"
+            f"is read, so weights are read from safetensors only: convert them with save_pretrained ({flag})"
         )
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise BadRequestError(f"device is {name!r}; give auto, cpu, cuda or cuda:<index>") from error
 
 
 def _dtype(name: DtypeName, device: torch.device) -> torch.dtype:

@@ -122,14 +122,19 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
         ["--ground_truth_format 'haiku'", "number, chess, ungraded"],
     ),
     "no rows": ({}, ["--n_rows", "0"], ["--n_rows 0", "greater than or equal to 1"]),
-    "endless temperature": ({}, ["--temperature", "inf"], ["--temperature inf", "finite"]),
+    "endless temperature": ({}, ["--temperature", "inf"], ["--temperature inf", "less than or equal to 2"]),
     "no prompts": ({}, ["--prompts_dir", "none"], ["no folder of prompts at none", "--prompts_dir"]),
     "no sequence": ({}, ["--planner", "fixed"], ["--planner_sequence", '"Parenthesis Resolution"']),
     "no examples": ({}, ["--examples_file", "none.json"], ["none.json", "--examples_file"]),
     "no rollouts": (
         {},
         ["--planner", "markov", "--rollouts_file", "none.jsonl"],
-        ["none.jsonl", "no such file"],
+        ["none.jsonl", "no such file", "(--rollouts_file)"],
+    ),
+    "broken rollouts": (
+        {"r.jsonl": "{"},
+        ["--planner", "markov", "--rollouts_file", "r.jsonl"],
+        ["r.jsonl, line 1: not valid JSON", "(--rollouts_file)"],
     ),
 }
 
@@ -147,6 +152,16 @@ def test_a_mistake_is_one_clear_message_and_status_2(case: str) -> None:
     for part in parts:
         assert part in result.output
     assert not list(Path().rglob("results_*")), "nothing may be begun"
+
+
+def test_a_device_that_is_not_there_is_one_clear_message() -> None:
+    result = invoke("--device", "cuda:99", "--n_rows", "1")
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+    *_, last = result.output.splitlines()
+    assert last.startswith("Error: device is 'cuda:99', and torch")
+    assert last.endswith("(--device)")
+    assert not list(Path().rglob("results_*"))
 
 
 @pytest.mark.parametrize("arguments", [["--no_such_flag"], ["--planner", "oracle"], ["--n_rows", "many"]])

@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 from tiny_model import save_model, save_tokenizer
 
 from llm_backends import BadRequestError, Message, ModelNotFoundError, UnsupportedError
-from llm_backends.local.loading import load_model
+from llm_backends.local import LocalBackend
+from llm_backends.local.loading import find_device, load_model
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./none", "/none"])
@@ -77,8 +78,33 @@ def test_logits_changed_after_the_head_are_an_error(tmp_path: Path) -> None:
 def test_unknown_settings_are_refused(chat_model: Path) -> None:
     with pytest.raises(BadRequestError, match="dtype is 'float8'"):
         load_model(str(chat_model), dtype="float8")  # type: ignore[arg-type]
-    with pytest.raises(BadRequestError, match="device is 'gpu'"):
+    with pytest.raises(BadRequestError, match="device is 'gpu', which names none; give one of auto, cpu"):
         load_model(str(chat_model), device="gpu")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "xpu:7", "mps:3"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_loaded(device: str) -> None:
+    said = rf"device is '{device}', and torch \S+ finds no such device here; .*cpu.* \(--device\)"
+    with pytest.raises(BadRequestError, match=said):
+        load_model("no/model", device=device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_refused() -> None:
+    with pytest.raises(BadRequestError, match="device is 'cuda', and torch"):
+        find_device("cuda")
+
+
+@pytest.mark.parametrize("name", ["cpu", "cpu:0", "auto"])
+def test_a_device_that_is_there_is_found(name: str) -> None:
+    assert torch.zeros(1, device=find_device(name)).sum() == 0
+
+
+def test_messages_name_the_flag_that_chose_the_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match=r"is no model folder.*\(--planner_model_name\)"):
+        load_model(str(tmp_path), flag="--planner_model_name")
+    with pytest.raises(ModelNotFoundError, match=r"is no model folder.*\(--reasoning_model_name\)"):
+        LocalBackend(tmp_path, model_flag="--reasoning_model_name")
 
 
 def test_what_the_chat_format_writes(chat_model: Path) -> None:

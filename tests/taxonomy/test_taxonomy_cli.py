@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from taxonomy import Rollout, Taxonomy, TaxonomyNode, load_taxonomy, write_rollouts
+from taxonomy import Rollout, Taxonomy, TaxonomyNode, load_taxonomy, read_rollouts, write_rollouts
 from taxonomy.cli import main
 from taxonomy.gml import gml_bytes, taxonomy_graph
 from taxonomy.terminal import visible
@@ -41,15 +41,21 @@ def test_fewer_levels_are_a_warning(tmp_path: Path, rollouts: list[Rollout]) -> 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("build", "absent.jsonl", "--output", "x"), "Error: absent.jsonl: no such file"),
+        (("build", "absent.jsonl", "--output", "x"), "Error: absent.jsonl: no such file (ROLLOUTS)"),
+        (("build", "broken.jsonl", "--output", "x"), "broken.jsonl, line 1: not valid JSON"),
         (
             ("build", "r.jsonl", "--output", "x", "--levels", "0"),
             "levels is 0, at least 1 is allowed (--levels)",
         ),
         (("build", "r.jsonl", "--output", "r.jsonl"), "is a file, expected a directory (--output)"),
         (("build", "r.jsonl"), "Missing option '--output'"),
-        (("show", "absent"), "does not exist"),
-        (("show", "tree", "--level", "9"), "level 9 does not exist; the levels are 0 to 3 (--label_level)"),
+        (
+            ("build", "r.jsonl", "--output", "tree"),
+            "tree: holds a taxonomy; choose another directory (--output), or",
+        ),
+        (("show", "absent"), ".gml file (TREE_PATH)"),
+        (("show", "r.jsonl"), "nor a .gml file (TREE_PATH)"),
+        (("show", "tree", "--level", "9"), "level 9 does not exist; the levels are 0 to 3 (--level)"),
     ],
 )
 def test_mistakes_end_with_status_2_and_no_traceback(
@@ -61,12 +67,33 @@ def test_mistakes_end_with_status_2_and_no_traceback(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_rollouts(rollouts, Path("r.jsonl"))
+    Path("broken.jsonl").write_text("{\n")
     if "tree" in arguments:
         run("build", "r.jsonl", "--output", "tree", "--levels", 4)
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_a_taxonomy_is_replaced_only_when_told_to(tmp_path: Path, rollouts: list[Rollout]) -> None:
+    write_rollouts(rollouts, tmp_path / "r.jsonl")
+    build = ("build", tmp_path / "r.jsonl", "--output", tmp_path / "tree")
+    assert run(*build, "--levels", 4).exit_code == 0
+    assert run(*build, "--levels", 2).exit_code == 2
+    assert load_taxonomy(tmp_path / "tree").levels == range(4)
+    assert run(*build, "--levels", 2, "--overwrite").exit_code == 0
+    assert load_taxonomy(tmp_path / "tree").levels == range(2)
+
+
+def test_the_help_shows_a_rollout_that_can_be_read(tmp_path: Path) -> None:
+    shown = run("build", "--help").output
+    example = shown[shown.index("{") : shown.rindex("}") + 1]
+    (tmp_path / "r.jsonl").write_text(" ".join(example.split()))
+    (rollout,) = read_rollouts(tmp_path / "r.jsonl")
+    assert rollout.is_correct
+    assert all(chunk.label and chunk.description for chunk in rollout.chunks)
+    assert run("build", tmp_path / "r.jsonl", "--output", tmp_path / "tree").exit_code == 0
 
 
 def test_help_and_import_load_no_heavy_library() -> None:

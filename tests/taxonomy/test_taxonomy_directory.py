@@ -97,10 +97,21 @@ def test_a_taxonomy_is_replaced_whole(tmp_path: Path, built: BuiltTaxonomy, roll
     directory = tmp_path / "tree"
     directory.mkdir()
     write_taxonomy_directory(built, directory)
-    write_taxonomy_directory(build_taxonomy(rollouts, levels=2), directory)
+    write_taxonomy_directory(build_taxonomy(rollouts, levels=2), directory, overwrite=True)
     assert load_taxonomy(directory).levels == range(2)
     assert not (directory / "labeled_chunks__level-3.csv").exists()
     assert [entry.name for entry in tmp_path.iterdir()] == ["tree"]
+
+
+def test_a_taxonomy_is_kept_unless_it_is_said_to_be_overwritten(
+    tmp_path: Path, built: BuiltTaxonomy, rollouts: list[Rollout]
+) -> None:
+    directory = tmp_path / "tree"
+    write_taxonomy_directory(built, directory)
+    before = contents(directory)
+    with pytest.raises(OutputDirectoryError, match=r"holds a taxonomy; .*\(--output\), or give --overwrite"):
+        write_taxonomy_directory(build_taxonomy(rollouts, levels=2), directory)
+    assert contents(directory) == before
 
 
 @pytest.mark.parametrize("already_a_taxonomy", [True, False])
@@ -115,7 +126,7 @@ def test_what_was_not_written_here_is_never_replaced(
     (directory / "thesis.tex").write_text("years of work")
     before = contents(directory)
     with pytest.raises(OutputDirectoryError, match=r"no part of a taxonomy written here: thesis\.tex"):
-        write_taxonomy_directory(built, directory)
+        write_taxonomy_directory(built, directory, overwrite=True)
     assert contents(directory) == before
 
 
@@ -133,8 +144,9 @@ def test_a_failed_write_leaves_the_old_taxonomy_and_no_debris(
     directory = tmp_path / "tree"
     write_taxonomy_directory(built, directory)
     before = contents(directory)
+    smaller = build_taxonomy(rollouts, levels=2)
     with pytest.raises(OutputDirectoryError, match="cannot be written"):
-        write_taxonomy_directory(build_taxonomy(rollouts, levels=2), directory, inputs=[tmp_path / "absent"])
+        write_taxonomy_directory(smaller, directory, inputs=[tmp_path / "absent"], overwrite=True)
     assert contents(directory) == before
     assert [entry.name for entry in tmp_path.iterdir()] == ["tree"]
 
@@ -200,6 +212,26 @@ def test_labels_come_from_the_tables_where_the_gml_has_none(tmp_path: Path) -> N
     assert taxonomy.levels == range(2)
 
 
+def test_a_bare_tree_is_labeled_by_the_tables_beside_it(tmp_path: Path, built: BuiltTaxonomy) -> None:
+    write_taxonomy_directory(built, tmp_path / "tree")
+    bare = load_taxonomy(tmp_path / "tree" / "hierarchical_tree.gml")
+    assert [node.label for node in bare.walk()] == [node.label for node in built.taxonomy.walk()]
+    (tmp_path / "tree" / "hierarchical_tree.gml").rename(tmp_path / "tree" / "of_my_own.gml")
+    with pytest.raises(
+        TaxonomyFileError, match=r"where the file is named hierarchical_tree\.gml, from labels_"
+    ):
+        load_taxonomy(tmp_path / "tree" / "of_my_own.gml")
+
+
+def test_a_tree_of_another_name_keeps_its_own_labels(tmp_path: Path, built: BuiltTaxonomy) -> None:
+    write_taxonomy_directory(built, tmp_path / "tree")
+    own = tmp_path / "tree" / "of_my_own.gml"
+    own.write_text(
+        'graph [ directed 1 node [ id 0 label "10" ] node [ id 1 label "Mine" ] edge [ source 0 target 1 ] ]'
+    )
+    assert [node.label for node in load_taxonomy(own).walk()] == ["10", "Mine"]
+
+
 def test_broken_tables(tmp_path: Path) -> None:
     (tmp_path / "hierarchical_tree.gml").write_text(UNLABELED)
     table_path = tmp_path / "labels_and_descriptions.csv"
@@ -220,5 +252,8 @@ def test_paths_that_hold_no_taxonomy(tmp_path: Path) -> None:
     with pytest.raises(TaxonomyFileError, match="holds neither labeled_hierarchical_tree"):
         load_taxonomy(tmp_path)
     (tmp_path / "tree.txt").write_text("")
-    with pytest.raises(TaxonomyFileError, match="neither a directory"):
+    with pytest.raises(TaxonomyFileError, match=r"neither a directory.*\(--tree_model_path\)"):
         load_taxonomy(tmp_path / "tree.txt")
+    for path in (tmp_path / "absent", tmp_path, tmp_path / "tree.txt"):
+        with pytest.raises(TaxonomyFileError, match=r"\(TREE\)$"):
+            load_taxonomy(path, flag="TREE")

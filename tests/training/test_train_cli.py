@@ -10,8 +10,11 @@ import pytest
 from click.testing import CliRunner, Result
 from fake_reasoner import problems_file
 
+from hierarchical_reasoning.cli import train_grpo
 from hierarchical_reasoning.cli.main import main
 from hierarchical_reasoning.cli.train_grpo import grpo
+from hierarchical_reasoning.training.assembly import assemble_training
+from hierarchical_reasoning.training.config import GrpoConfig
 
 SCRIPT = Path(__file__).parents[2] / "train_model_grpo.py"
 ORIGINAL_FLAGS = (
@@ -70,6 +73,12 @@ def test_it_takes_every_flag_of_the_original_and_says_what_differs() -> None:
         (["--n_rows", "4"], "none is left to measure with"),
         (["--eval_file", "{data}"], "4 of 4 held-out problems are trained on as well"),
         (["--data_file", "{unanswered}", "--eval_rows", "0"], "has no ground truth"),
+        (["--data_file", "/nope"], "/nope does not exist; give a file of problems with --data_file"),
+        (["--eval_file", "/nope"], "/nope does not exist; give a file of problems with --eval_file"),
+        (["--problem_field", "puzzle"], "--problem_field 'puzzle' is in no row"),
+        (["--answer_field", "solution"], "--answer_field 'solution' is in no row"),
+        (["--device", "cuda:99"], "device is 'cuda:99', and torch"),
+        (["--reasoning_temperature", "1e9"], "--reasoning_temperature 1000000000.0"),
     ],
 )
 def test_bad_input_exits_with_2_and_one_message(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -91,6 +100,55 @@ def test_bad_input_exits_with_2_and_one_message(tmp_path: Path, arguments: list[
     assert result.exit_code == 2, result.output
     assert said.format(**names) in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_a_model_that_is_nowhere_is_said_with_its_flag(tmp_path: Path, planner_model: Path) -> None:
+    pickled = tmp_path / "pickled"
+    pickled.mkdir()
+    (pickled / "config.json").write_text("{}")
+    (pickled / "pytorch_model.bin").write_bytes(b"")
+    for wrong, right in (
+        ("--planner_model_name", "--reasoning_model_name"),
+        ("--reasoning_model_name", "--planner_model_name"),
+    ):
+        result = grpo_with(
+            *(wrong, str(pickled), right, str(planner_model), "--output_dir", str(tmp_path / "out")),
+            *("--data_file", str(problems_file(tmp_path, 4)), "--n_rows", "2", "--num_icl_examples", "0"),
+        )
+        assert result.exit_code == 2, result.output
+        assert f"read from safetensors only: convert them with save_pretrained ({wrong})" in result.output
+
+
+def test_notes_say_which_problems_they_are_about(tmp_path: Path) -> None:
+    held_out = tmp_path / "held_out"
+    held_out.mkdir()
+    config = GrpoConfig(
+        data_file=problems_file(tmp_path, 4), eval_file=problems_file(held_out, 3, first=50), n_rows=4
+    )
+    notes = assemble_training(config).notes
+    assert "problems to train on: the ground truth is taken from `answer`" in notes
+    assert "held-out problems: the ground truth is taken from `answer`" in notes
+    assert "held-out problems: --eval_rows 100: there are only 3 problems, all of them are used" in notes
+
+
+def test_ctrl_c_says_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(config: GrpoConfig, *, resume: bool) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train_grpo, "_train", interrupted)
+    result = grpo_with("--output_dir", str(tmp_path))
+    assert result.exit_code == 130
+    assert (
+        result.stderr == "Error: interrupted before an epoch was finished; nothing was kept to go on from\n"
+    )
+    for epoch in (2, 10):
+        state = tmp_path / f"epoch-{epoch}" / "training_state"
+        state.mkdir(parents=True)
+        (state / "progress.json").write_text("{}")
+    said = grpo_with("--output_dir", str(tmp_path)).stderr
+    assert (
+        said == f"Error: interrupted; the last finished epoch is {tmp_path}/epoch-10, go on with --resume\n"
+    )
 
 
 def test_with_argmax_temperature_0_is_no_mistake(tmp_path: Path) -> None:

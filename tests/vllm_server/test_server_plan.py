@@ -82,7 +82,9 @@ def test_all_options_reach_vllm() -> None:
     plan = planned(
         max_model_len=8192, gpu_memory_utilization=0.8, dtype="float16", data_parallel_size=2, gpus=("0", "1")
     )
-    given_to_vllm = {name: flag(plan, name) for name in plan.command if name.startswith("--")}
+    *with_values, last = [name for name in plan.command if name.startswith("--")]
+    assert last == "--enable-prompt-tokens-details"
+    given_to_vllm = {name: flag(plan, name) for name in with_values}
     assert given_to_vllm == {
         "--model": "Qwen/QwQ-32B-Preview",
         "--served-model-name": "Qwen/QwQ-32B-Preview",
@@ -94,6 +96,16 @@ def test_all_options_reach_vllm() -> None:
         "--dtype": "float16",
         "--gpu-memory-utilization": "0.8",
     }
+
+
+def test_on_a_cpu_prompts_are_not_split_unless_that_is_asked_for() -> None:
+    cpu = Hardware(gpus=0)
+    plan = planned(hardware=cpu)
+    assert "--no-enable-chunked-prefill" in plan.command
+    assert any("chunked prefill is off" in note for note in plan.notes)
+    asked = planned(hardware=cpu, arguments=("--enable-chunked-prefill",)).command
+    assert "--no-enable-chunked-prefill" not in asked
+    assert "--no-enable-chunked-prefill" not in planned(gpus=("0",)).command
 
 
 def test_further_arguments_come_last() -> None:

@@ -28,6 +28,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--max-model-len", type=int, default=2048)
     parser.add_argument("--enforce-eager", action="store_true")
+    parser.add_argument("--enable-prompt-tokens-details", action="store_true")
+    parser.add_argument("--no-enable-chunked-prefill", action="store_true")
     parser.add_argument("--dtype")
     return parser.parse_args()
 
