@@ -6,7 +6,7 @@ Whatever is wrong with what the user gave is found here, before a model is loade
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from hierarchical_reasoning.assets import ROLLOUTS, TAXONOMY, TEST_PROBLEMS
 from hierarchical_reasoning.backends import Backends, make_backend, open_cache
 from hierarchical_reasoning.combinations import check_combinations, models_by_role, shows_taxonomy_examples
-from hierarchical_reasoning.config import RunConfig
+from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.examples_file import read_examples
 from hierarchical_reasoning.model_settings import read_model_settings
@@ -48,25 +48,36 @@ class Run:
     prices: Mapping[str, Price | None]
     """By role; None where a model has no known price."""
     make_solver: Callable[[Backends, Observer], Solver]
+    examples: Mapping[str, Sequence[str]]
+    """In-context examples by thought type, as shown."""
     examples_spent: RoleUsage | None = None
     """What choosing the in-context examples took."""
 
 
-async def prepare(config: RunConfig) -> Run:
+def check(config: RunConfig) -> None:
+    """Find whatever is wrong with what the user gave, before anything is started or spent. Raises as `assemble`."""
+    assemble(config, LevelExamples(config.label_level, {}, ()))
+
+
+async def prepare(config: RunConfig, *, serving: RunConfig | None = None) -> Run:
     """As :func:`assemble`, and have the high-level model choose the in-context examples, where one was asked for.
+
+    Args:
+        config: of the run.
+        serving: the same with the address of a server that was started for it.
 
     Raises:
         UsageError, TaxonomyError, BackendError: as `assemble`, and what the high-level model raises.
     """
-    high_level = config.high_level_model
+    serving = serving or config
+    high_level = serving.high_level_model
     if high_level is None or not shows_taxonomy_examples(config):
         return assemble(config)
-    assemble(
-        config, LevelExamples(config.label_level, {}, ())
-    )  # what is wrong is found before anything is spent
+    check(config)
     cache = open_cache(config)
     try:
-        async with make_backend(config, high_level, cache) as backend:
+        async with make_backend(serving, high_level, cache, model_flag="--high_level_model_name") as backend:
+            await backend.check_model()
             chosen = await choose_with_model(
                 config.tree_model_path,
                 config.label_level,
@@ -107,16 +118,15 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
     prompts.vanilla(problems.problems[0])
     notes = [*unused, *_doubts(config), *problems.notes, verifier_note]
     models = models_by_role(config)
-    for model in models.values():
-        if backend_class(model.framework).cheap_to_make:
-            make_backend(config, model, cache=None)  # a missing key, a wrong address
+    identities = {role: _identity(config, model) for role, model in models.items()}
     table = PriceTable.load(config.prices)
 
     settings = config.affecting_output() | {
         "problems_sha256": problems.sha256,
         "prompts_sha256": prompts.sha256,
-        "model_files": {role: model_files(model.model_path) for role, model in models.items()},
+        "models": identities,
     }
+    examples: dict[str, tuple[str, ...]] = {}
     if config.vanilla_baseline:
         make_solver = _vanilla(config, prompts)
     else:
@@ -130,8 +140,18 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         if config.planner == "markov":
             settings["rollouts_sha256"] = hashlib.sha256(_rollouts_for(config).read_bytes()).hexdigest()
         make_solver = _hierarchical(config, prompts, level)
+        examples = level.examples
     prices = {role: table.price(model.framework, model.model_name) for role, model in models.items()}
-    return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver)
+    return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver, examples)
+
+
+def _identity(config: RunConfig, model: ModelChoice) -> dict[str, object]:
+    """What a model is, for the record and for resuming. A backend that is cheap to make is made, which finds a missing
+    key and a wrong address."""
+    identity: dict[str, object] = {"framework": model.framework, "model": model.model_path}
+    if backend_class(model.framework).cheap_to_make:
+        return identity | dict(make_backend(config, model, cache=None).cache_identity())
+    return identity | {"files": model_files(model.model_path)}
 
 
 def _doubts(config: RunConfig) -> list[str]:
@@ -254,4 +274,4 @@ def _reasoner(
 
 
 def _sampling(config: RunConfig) -> Sampling:
-    return Sampling(temperature=config.temperature, seed=config.seed)
+    return Sampling(temperature=config.temperature, seed=config.seed, max_tokens=config.max_choice_tokens)

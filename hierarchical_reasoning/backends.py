@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.results import check_writable
-from llm_backends import Backend, ReplyCache, create_backend
+from llm_backends import Backend, Limits, ReplyCache, create_backend
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -79,15 +80,19 @@ def make_backends(config: RunConfig) -> Backends:
     """
     cache = open_cache(config)
     try:
-        reasoner = make_backend(config, config.reasoner, cache)
+        limits = Limits(config.max_concurrency, config.requests_per_minute)
+        reasoner = make_backend(config, config.reasoner, cache, limits=limits)
         planner = reasoner
-        if (
-            config.planner_model != config.reasoner
-            and config.planner == "model"
-            and not config.vanilla_baseline
-        ):
-            named = "--model_name" if config.planner_model_name is None else "--planner_model_name"
-            planner = make_backend(config, config.planner_model, cache, model_flag=named)
+        model = config.planner_model
+        if model != config.reasoner and config.planner == "model" and not config.vanilla_baseline:
+            one_account = (model.framework, model.base_url) == (config.framework, config.reasoner.base_url)
+            planner = make_backend(
+                config,
+                model,
+                cache,
+                limits=limits if one_account else None,
+                model_flag="--model_name" if config.planner_model_name is None else "--planner_model_name",
+            )
     except BaseException:
         if cache is not None:
             cache.close()
@@ -101,31 +106,55 @@ def open_cache(config: RunConfig) -> ReplyCache | None:
 
 
 def make_backend(
-    config: RunConfig, model: ModelChoice, cache: ReplyCache | None, *, model_flag: str = "--model_name"
+    config: RunConfig,
+    model: ModelChoice,
+    cache: ReplyCache | None,
+    *,
+    limits: Limits | None = None,
+    model_flag: str = "--model_name",
 ) -> Backend:
-    """The backend of one model, which `model_flag` has chosen."""
-    options = dict(_options(config, model, cache))
-    if model.framework == "local":
-        options["model_flag"] = model_flag
-    return create_backend(model.framework, model_name=model.model_path, **options)
+    """The backend of one model, which `model_flag` has chosen.
 
-
-def _options(config: RunConfig, model: ModelChoice, cache: ReplyCache | None) -> Mapping[str, Any]:
+    Args:
+        config: of the run.
+        model: which one.
+        cache: of replies.
+        limits: shared with other backends of the same server; None: its own.
+        model_flag: for messages.
+    """
     options: dict[str, Any] = {"max_retries": config.max_retries, "cache": cache}
     if model.framework == "local":
-        return options | {
+        options |= {
             "dtype": config.dtype,
             "device": config.device,
             "trust_remote_code": config.trust_remote_code,
+            "model_flag": model_flag,
         }
-    options |= {
-        "max_concurrency": config.max_concurrency,
-        "requests_per_minute": config.requests_per_minute,
-        "timeout_s": config.request_timeout,
-    }
-    given = {
-        "base_url": model.base_url,
-        "api_key_env": config.api_key_env,
-        "structured_output": None if config.structured_output == "auto" else config.structured_output,
-    }
-    return options | {name: value for name, value in given.items() if value is not None}
+    else:
+        own = Limits(config.max_concurrency, config.requests_per_minute)
+        options |= {"limits": limits or own, "timeout_s": config.request_timeout}
+        if config.structured_output != "auto":
+            options["structured_output"] = config.structured_output
+        given = {
+            "base_url": model.base_url,
+            "api_key_env": model.api_key_env,
+            "extra_body": None if model.extra_body is None else parse_extra_body(model.extra_body),
+        }
+        options |= {name: value for name, value in given.items() if value is not None}
+    return create_backend(model.framework, model_name=model.model_path, **options)
+
+
+def parse_extra_body(text: str) -> dict[str, Any]:
+    """
+    Raises:
+        ConfigError: the text is no JSON object.
+    """
+    try:
+        fields = json.loads(text)
+    except ValueError as error:
+        raise ConfigError(f"--extra_body {text!r} is no JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(
+            f'--extra_body {text!r} is no JSON object; give one, as in {{"reasoning_effort": "low"}}'
+        )
+    return fields

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.config import MODEL_SETTINGS, ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from llm_backends import backend_class, backend_names
 
 _TAXONOMY_SETTINGS = frozenset({"tree_model_path", "label_level", "num_icl_examples", "examples_file"})
 _THOUGHT_SETTINGS = frozenset({"planner", "max_reasoning_steps", "max_thought_tokens"})
 _LOCAL_SETTINGS = frozenset({"dtype", "device", "trust_remote_code"})
-_HOSTED_SETTINGS = frozenset({"requests_per_minute", "request_timeout", "api_key_env", "structured_output"})
-_URL_SETTINGS = frozenset({"base_url"})
+_HOSTED_SETTINGS = frozenset({"requests_per_minute", "request_timeout", "structured_output"})
+_SERVER_SETTINGS = frozenset({"base_url", "api_key_env", "extra_body"})
 _VLLM_SETTINGS = frozenset({"vllm_base_url", "vllm_auto_start", "vllm_gpus", "start_vllm_verbose"})
-_PLANNER_MODEL = frozenset({"planner_model_name", "planner_llm_framework", "planner_base_url"})
-_HIGH_LEVEL_MODEL = frozenset({"high_level_model_name", "high_level_llm_framework", "high_level_base_url"})
+_PLANNER_MODEL = frozenset(f"planner_{name}" for name in MODEL_SETTINGS)
+_HIGH_LEVEL_MODEL = frozenset(f"high_level_{name}" for name in MODEL_SETTINGS)
 _FLAGS = {
     "reasoner": ("--model_name", "--llm_framework"),
     "planner": ("--planner_model_name", "--planner_llm_framework"),
@@ -63,7 +63,7 @@ def check_combinations(config: RunConfig) -> tuple[str, ...]:
         raise ConfigError("--examples_file needs --num_icl_examples of 1 or more, and it is 0")
     if config.joint and mode != "--planner model":
         raise ConfigError(f"--joint has one model choose and think in one call; it does not go with {mode}")
-    if config.base_url is not None and config.vllm_base_url is not None:
+    if config.framework == "vllm" and config.base_url is not None and config.vllm_base_url is not None:
         raise ConfigError(
             f"--base_url {config.base_url} and --vllm_base_url {config.vllm_base_url} are both given; give one"
         )
@@ -103,10 +103,14 @@ def _unused(config: RunConfig, mode: str) -> set[str]:
         unused |= _PLANNER_MODEL
     if not shows_taxonomy_examples(config):
         unused |= _HIGH_LEVEL_MODEL
+    if mode != "--planner model" or config.joint:
+        unused |= {"max_choice_tokens"}
     if "local" not in frameworks:
-        unused |= _LOCAL_SETTINGS
+        unused |= _LOCAL_SETTINGS - ({"trust_remote_code"} if config.vllm_auto_start else set())
     if frameworks == {"local"}:
-        unused |= _HOSTED_SETTINGS | _URL_SETTINGS
+        unused |= _HOSTED_SETTINGS
+    if config.framework == "local":
+        unused |= _SERVER_SETTINGS
     if "vllm" not in frameworks:
         unused |= _VLLM_SETTINGS
     return unused

@@ -12,6 +12,8 @@ from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS
 from hierarchical_reasoning.model_settings import USUAL_EXAMPLES, read_model_settings
 
 PlannerName = Literal["model", "teacher", "uniform", "markov", "fixed", "untyped"]
+MODEL_SETTINGS = ("model_name", "llm_framework", "base_url", "api_key_env", "extra_body")
+"""The settings that name a model; with `planner_` or `high_level_` before them, that of a role of its own."""
 BUNDLED = "bundled"
 """The name of the shipped model, for ``--model_name``."""
 
@@ -24,6 +26,10 @@ class ModelChoice:
     model_name: str
     """As it was given: a name the backend knows, a directory, or "bundled"."""
     base_url: str | None = None
+    api_key_env: str | None = None
+    """The environment variable with the key; None: the provider's usual one."""
+    extra_body: str | None = None
+    """JSON object of fields to send besides."""
 
     @property
     def is_bundled(self) -> bool:
@@ -73,15 +79,23 @@ class RunConfig(BaseModel):
     """None: `model_name`."""
     planner_llm_framework: str | None = None
     planner_base_url: str | None = None
+    planner_api_key_env: str | None = None
+    planner_extra_body: str | None = None
     high_level_model_name: str | None = None
     """Chooses in-context examples; None: they are chosen without a model."""
     high_level_llm_framework: str | None = None
     high_level_base_url: str | None = None
+    high_level_api_key_env: str | None = None
+    high_level_extra_body: str | None = None
     api_key_env: str | None = None
-    """Name of the environment variable that holds the key; None: the provider's usual one."""
+    """Name of the environment variable that holds the main model's key; None: the provider's usual one."""
+    extra_body: str | None = None
+    """JSON object of fields that its server takes besides, such as ``{"reasoning_effort": "low"}``."""
     structured_output: Literal["auto", "json_schema", "words"] = "auto"
     """How a hosted model is held to the choices."""
     temperature: float = Field(0.1, ge=0, le=2)
+    max_choice_tokens: int = Field(512, ge=1)
+    """Of a planner's reply; a model that reasons first needs more."""
     max_thought_tokens: int = Field(256, ge=1)
     max_answer_tokens: int = Field(1024, ge=1)
     dtype: Literal["auto", "bfloat16", "float32"] = "auto"
@@ -115,32 +129,42 @@ class RunConfig(BaseModel):
     def reasoner(self) -> ModelChoice:
         """The main model."""
         framework = self.llm_framework or _usual_framework(self.model_name, "openai")
-        return ModelChoice(framework, self.model_name, self._url(framework, self.base_url))
+        return ModelChoice(
+            framework,
+            self.model_name,
+            self._url(framework, self.base_url),
+            self.api_key_env,
+            self.extra_body,
+        )
 
     @property
     def planner_model(self) -> ModelChoice:
         """The model that plans, where one does."""
-        if self.planner_model_name is self.planner_llm_framework is self.planner_base_url is None:
-            return self.reasoner
-        return self._other(self.planner_model_name, self.planner_llm_framework, self.planner_base_url)
+        return self._other("planner") or self.reasoner
 
     @property
     def high_level_model(self) -> ModelChoice | None:
         """The model that chooses examples; None where none was asked for."""
-        if self.high_level_model_name is self.high_level_llm_framework is self.high_level_base_url is None:
-            return None
-        return self._other(
-            self.high_level_model_name, self.high_level_llm_framework, self.high_level_base_url
-        )
+        return self._other("high_level")
 
-    def _other(self, model_name: str | None, framework: str | None, base_url: str | None) -> ModelChoice:
-        """A model beside the main one: what is not given is as for that."""
+    def _other(self, role: str) -> ModelChoice | None:
+        """The model that a role's own settings name, and what they leave open as for the main model; None where they
+        name nothing. A key and further fields go to the main model's server alone, unless given for this one."""
+        model_name, framework, base_url, api_key_env, extra_body = (
+            getattr(self, f"{role}_{name}") for name in MODEL_SETTINGS
+        )
+        if model_name is framework is base_url is api_key_env is extra_body is None:
+            return None
         name = self.model_name if model_name is None else model_name
         hosted = "openai" if self.framework == "local" else self.framework
-        chosen = framework or (self.framework if model_name is None else _usual_framework(name, hosted))
+        usual = self.framework if model_name is None else _usual_framework(name, hosted)
+        chosen = framework or usual
         if base_url is None and chosen == self.framework:
             base_url = self.base_url
-        return ModelChoice(chosen, name, self._url(chosen, base_url))
+        url = self._url(chosen, base_url)
+        if api_key_env is None and (chosen, url) == (self.framework, self.reasoner.base_url):
+            api_key_env = self.api_key_env
+        return ModelChoice(chosen, name, url, api_key_env, extra_body)
 
     def _url(self, framework: str, base_url: str | None) -> str | None:
         return base_url or (self.vllm_base_url if framework == "vllm" else None)
@@ -159,9 +183,10 @@ class RunConfig(BaseModel):
         return USUAL_EXAMPLES if settings is None or own else settings.num_icl_examples
 
     def affecting_output(self) -> dict[str, object]:
-        """The settings that can change what becomes of a problem. Files stand for what is in them, so they are not
-        here; nor is which problems are chosen."""
+        """The settings that can change what becomes of a problem. Files stand for what is in them and models for what
+        they are, so they are not here; nor is which problems are chosen."""
         files = {"input_file", "tree_model_path", "prompts_dir", "examples_file", "rollouts_file"}
+        models = {f"{role}{name}" for role in ("", "planner_", "high_level_") for name in MODEL_SETTINGS}
         speed = {
             "cache_dir",
             "max_concurrency",
@@ -171,13 +196,14 @@ class RunConfig(BaseModel):
             "request_timeout",
             "no_cache",
             "prices",
-            "api_key_env",
+            "structured_output",
+            "vllm_base_url",
             "vllm_auto_start",
             "vllm_gpus",
             "start_vllm_verbose",
         }
-        same = self.model_dump(mode="json", exclude=files | speed)
-        return same | {"llm_framework": self.framework, "num_icl_examples": self.n_examples}
+        same = self.model_dump(mode="json", exclude=files | models | speed)
+        return same | {"num_icl_examples": self.n_examples}
 
 
 def _usual_framework(model_name: str, hosted: str) -> str:

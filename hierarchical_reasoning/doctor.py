@@ -123,11 +123,14 @@ def _slurm() -> Check:
 
 
 async def _provider(config: RunConfig, framework: str, variable: str) -> Check:
-    variable = config.api_key_env or variable if framework == config.framework else variable
-    if not os.environ.get(variable) and not (framework == config.framework and config.base_url):
+    if framework == config.framework:
+        variable = config.api_key_env or variable
+        model = config.reasoner
+    else:
+        model = ModelChoice(framework, config.model_name)
+    if not os.environ.get(variable) and model.base_url is None:
         return Check(framework, Status.NOTE, f"no key: {variable} is not set")
-    mine = framework == config.framework
-    return await _server(config, ModelChoice(framework, config.model_name, config.base_url if mine else None))
+    return await _server(config, model)
 
 
 async def _vllm_server(config: RunConfig) -> Check:

@@ -1,13 +1,15 @@
 """What a run would take at most, before anything is spent.
 
-The real loop runs over the real problems and prompts, against a backend that never finishes early and whose
-every reply is as long as allowed. So this is a bound, and no forecast: most runs take far less.
+The real loop runs over the real problems and prompts, against a backend that never finishes early, takes a thought
+type that was not taken yet as long as there is one (so that every in-context example is shown), those with the longest
+examples first, and whose every reply is as long as allowed. So this is a bound, and no forecast: most runs take far
+less.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +55,8 @@ async def estimate(config: RunConfig) -> Estimate:
     plans = not config.vanilla_baseline and config.planner != "untyped"
     # A planner that asks no model may finish whenever it likes; one that never does stands in for it.
     counted = run if not plans else assemble(config.model_copy(update=_MODEL_PLANS))
-    backends = Backends(_DryBackend(config.reasoner), _DryBackend(config.planner_model))
+    lengths = {name: sum(map(len, texts)) for name, texts in counted.examples.items()}
+    backends = Backends(_DryBackend(config.reasoner, lengths), _DryBackend(config.planner_model, lengths))
     solver = counted.make_solver(backends, Observer())
     spent: dict[str, Spent] = {}
     for problem in counted.problems.problems:
@@ -88,8 +91,14 @@ class _DryBackend(Backend):
     supports_choices = True
     supports_schema = True
 
-    def __init__(self, model: ModelChoice) -> None:
+    def __init__(self, model: ModelChoice, lengths: Mapping[str, int]) -> None:
+        """
+        Args:
+            model: whose tokenizer counts, where it is at hand.
+            lengths: characters of the in-context examples, by thought type.
+        """
         super().__init__(model.model_name)
+        self._lengths = lengths
         self._tokenizer = _tokenizer(model)
 
     def count_tokens(self, messages: Sequence[Message], *, completion: bool = True) -> int:
@@ -105,16 +114,22 @@ class _DryBackend(Backend):
     async def _complete(self, request: Request) -> Completion:
         prompt_tokens = self.count_tokens(request.messages)
         if request.choices is not None:
-            name = next(choice for choice in request.choices if choice != FINISH)
-            tokens = len(name) // CHARACTERS_PER_TOKEN + 1
-            return Completion(name, FinishReason.CHOICE, Usage(prompt_tokens, 0, tokens))
+            name = self._dearest(request.choices, request.messages)
+            allowed = request.sampling.max_tokens if self._tokenizer is None else len(name)
+            return Completion(name, FinishReason.CHOICE, Usage(prompt_tokens, 0, allowed))
         allowed = request.sampling.max_tokens
         text = _WORD * (allowed * CHARACTERS_PER_TOKEN // len(_WORD))
         if request.schema is not None:
             names = request.schema.model_json_schema()["properties"]["thought_type"]["enum"]
-            name = next(choice for choice in names if choice != FINISH)
+            name = self._dearest(names, request.messages)
             text = json.dumps({"thought_type": name, "thought": text})
         return Completion(text, FinishReason.STOP, Usage(prompt_tokens, 0, allowed))
+
+    def _dearest(self, choices: Sequence[str], messages: Sequence[Message]) -> str:
+        """The choice whose examples add most to the conversation; those that it has already add nothing."""
+        taken = {message.content for message in messages if message.role == "assistant"}
+        left = [choice for choice in choices if choice != FINISH]
+        return max(left, key=lambda choice: (choice not in taken, self._lengths.get(choice, 0)))
 
 
 def _tokenizer(model: ModelChoice):  # type: ignore[no-untyped-def]

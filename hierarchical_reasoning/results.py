@@ -26,7 +26,7 @@ from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.journal import sync_directory
 from hierarchical_reasoning.outcomes import Outcome
-from llm_backends import Price, Spent
+from llm_backends import Price, Spent, Usage
 
 MAX_MODEL_NAME = 100
 ALARM_FROM = 3
@@ -69,22 +69,19 @@ class RoleUsage(TokenUsage):
     repeats: dict[str, int] = Field(default_factory=dict)
     """How often something was asked again, by reason."""
     cost_usd: float | None = None
-    """Of all these calls, those from the cache included; None where the price is not known."""
+    """Of the calls that were made; None where the price is not known."""
     cost_from_cache_usd: float | None = None
-    """The part of `cost_usd` that had been paid before."""
+    """What the replies from the cache had cost when they were received; None where the price is not known."""
 
     @classmethod
     def priced(cls, spent: Spent, price: Price | None) -> RoleUsage:
         """What calls took, and what that costs."""
-        paid, before = (
-            (None, None) if price is None else (price.of(spent.usage), price.of(spent.cached_usage))
-        )
         return cls(
             **_counts(spent),
             from_cache=spent.cached_replies,
             repeats=dict(spent.repeats),
-            cost_usd=None if paid is None or before is None else paid + before,
-            cost_from_cache_usd=before,
+            cost_usd=_cost(spent.usage, price),
+            cost_from_cache_usd=_cost(spent.cached_usage, price),
         )
 
     def __add__(self, other: RoleUsage) -> RoleUsage:
@@ -112,6 +109,21 @@ def _counts(spent: Spent) -> dict[str, int]:
         "completion_tokens": usage.completion_tokens,
         "reasoning_tokens": usage.reasoning_tokens,
     }
+
+
+def _cost(usage: Usage, price: Price | None) -> float | None:
+    """What tokens cost; no tokens cost nothing, whatever the price."""
+    if usage == Usage():
+        return 0.0
+    return None if price is None else price.of(usage)
+
+
+def _by_role(entries: Sequence[ResultEntry]) -> dict[str, RoleUsage]:
+    usage: dict[str, RoleUsage] = {}
+    for entry in entries:
+        for role, used in entry.usage.items():
+            usage[role] = usage[role] + used if role in usage else used
+    return usage
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
@@ -189,9 +201,11 @@ class Summary(_Record):
     accuracy_completed: Accuracy
     """Over those that were finished, whatever their end: errors left out."""
     usage: dict[str, RoleUsage]
-    """By role, over all problems, attempts that ended in an error and were made again included."""
+    """By role, over all problems and what was done for all of them together."""
+    usage_of_earlier_attempts: dict[str, RoleUsage] = Field(default_factory=dict)
+    """By role, of attempts that ended in an error and were made again."""
     cost_usd: float | None
-    """Of all roles; None where a price is not known."""
+    """Of all calls that were made, earlier attempts included; None where a price is not known."""
     tokens_per_problem: float | None
     """Prompt and completion tokens of planner and reasoner, of the attempts that count; None without problems."""
     seconds: float
@@ -238,17 +252,16 @@ def summarize(
     tokens = sum(
         used.prompt_tokens + used.completion_tokens for entry in entries for used in entry.usage.values()
     )
-    usage = dict(besides or {})
-    for entry in (*entries, *superseded):
-        for role, used in entry.usage.items():
-            usage[role] = usage[role] + used if role in usage else used
-    costs = [used.cost_usd for used in usage.values()]
+    usage = {**(besides or {}), **_by_role(entries)}
+    earlier = _by_role(superseded)
+    costs = [used.cost_usd for used in (*usage.values(), *earlier.values())]
     return Summary(
         n=len(entries),
         outcomes=outcomes,
         accuracy=Accuracy.of(correct, completed + with_truth),
         accuracy_completed=Accuracy.of(correct, completed),
         usage=usage,
+        usage_of_earlier_attempts=earlier,
         cost_usd=None if not costs else reduce(_sum, costs),
         tokens_per_problem=tokens / len(entries) if entries else None,
         seconds=sum(entry.seconds for entry in entries),

@@ -16,6 +16,7 @@ from llm_backends.errors import (
     EngineDiedError,
     MalformedReplyError,
     ModelNotFoundError,
+    OutOfTokensError,
     PermanentError,
     RateLimitError,
     RequestTimeoutError,
@@ -26,6 +27,7 @@ from llm_backends.errors import (
     UnparsedSchemaError,
     UnsupportedError,
 )
+from llm_backends.limits import Limits
 from llm_backends.registry import backend_class, backend_names, create_backend
 from llm_backends.scripted import ScriptedBackend
 from llm_backends.types import (
@@ -54,9 +56,11 @@ __all__ = [
     "EmptyReplyError",
     "EngineDiedError",
     "FinishReason",
+    "Limits",
     "MalformedReplyError",
     "Message",
     "ModelNotFoundError",
+    "OutOfTokensError",
     "PermanentError",
     "Price",
     "PriceTable",

@@ -14,6 +14,7 @@ from llm_backends.types import Spent, Usage
 
 PRICES = Path(__file__).parent / "prices.json"
 _MILLION = 1_000_000
+_IN_PROCESS = "local"
 
 
 class UsageMeter:
@@ -91,6 +92,9 @@ class PriceTable:
         return cls(merged, f"{own.as_of} ({overrides.name}), else {shipped.as_of}")
 
     def price(self, backend: str, model_name: str) -> Price | None:
+        """None where it is not known. A model in this process costs nothing."""
+        if backend == _IN_PROCESS:
+            return Price(input=0, output=0)
         return self.prices.get(backend, {}).get(model_name)
 
 

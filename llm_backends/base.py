@@ -25,6 +25,7 @@ from llm_backends.errors import (
     BackendError,
     BadRequestError,
     EmptyReplyError,
+    OutOfTokensError,
     RateLimitError,
     RequestTimeoutError,
     TransientError,
@@ -33,7 +34,7 @@ from llm_backends.errors import (
     UnparsedSchemaError,
     UnsupportedError,
 )
-from llm_backends.limits import Limiter
+from llm_backends.limits import Limits
 from llm_backends.types import Completion, FinishReason, Message, Request, Spent, Usage
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _REDACTED = "[redacted key]"
 _SHORTEST_KEY = 8
 """A shorter one, such as "none" for a server that wants no key, is no secret, and occurs in ordinary words."""
 _LONGEST_REPLY_SHOWN = 200
+_LONGEST_WAIT_S = 600.0
+"""Of a server's wish, and of all waits on one call's rate limit errors together."""
 _exponential_jitter = tenacity.wait_exponential_jitter(initial=1.0, max=60.0, jitter=1.0)
 
 
@@ -55,6 +58,7 @@ class BackendOptions(TypedDict, total=False):
 
     max_concurrency: int
     requests_per_minute: float | None
+    limits: Limits | None
     max_retries: int
     max_choice_attempts: int
     timeout_s: float | None
@@ -87,6 +91,7 @@ class Backend(ABC):
         *,
         max_concurrency: int = 64,
         requests_per_minute: float | None = None,
+        limits: Limits | None = None,
         max_retries: int = 5,
         max_choice_attempts: int = 3,
         timeout_s: float | None = None,
@@ -99,7 +104,9 @@ class Backend(ABC):
             a rate limit error, until replies come again.
         :param requests_per_minute: calls started per minute at most, evenly spaced; None for no bound. Fewer
             after a rate limit error.
-        :param max_retries: further tries after a transient error; 0 means that the first one is raised.
+        :param limits: bounds shared with other backends, instead of the two above.
+        :param max_retries: further tries after a transient error; 0 means that the first one is raised. After rate
+            limit errors there may be more, until ten minutes have been waited.
         :param max_choice_attempts: how often a model is asked before a reply that is none of the choices, does
             not match the schema, or is empty, is an error. One that was cut off is taken as it is in the end.
         :param timeout_s: seconds for one try; None for no bound.
@@ -129,7 +136,7 @@ class Backend(ABC):
         """What was done otherwise than asked, each thing once; for the user to see, and for the record."""
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_KEY)
         self._sleep = sleep
-        self._limiter: tuple[asyncio.AbstractEventLoop, Limiter] | None = None
+        self._limits = limits or Limits(max_concurrency, requests_per_minute)
 
     @abstractmethod
     async def _complete(self, request: Request) -> Completion:
@@ -170,11 +177,12 @@ class Backend(ABC):
         key = None
         if self.cache is not None:
             key = request_key(self.name, self.model_name, self.cache_identity(), request)
-            known = self.cache.get(key)
+            known = self._known(key, request)
             if known is not None:
-                spent = Spent(cached_replies=1, cached_usage=known.usage)
-                self.meter.add(request.role, spent)
-                return replace(self._parse(request, known), spent=spent)
+                self.meter.add(request.role, known.spent)
+                return known
+        if not self.supports_seed and request.sampling.temperature > 0:
+            self.note(f"{self.name} takes no seed, so the same request may get another reply")
         repeats: Counter[str] = Counter()
         received: list[Usage] = []
         try:
@@ -188,8 +196,21 @@ class Backend(ABC):
         spent = Spent(len(received), completion.usage, repeats=dict(repeats))
         self.meter.add(request.role, spent)
         if key is not None and self.cache is not None and completion.finish_reason is not FinishReason.LENGTH:
-            self.cache.put(key, completion)
+            self.cache.put(key, completion, self.notes)
         return replace(completion, spent=spent)
+
+    def _known(self, key: str, request: Request) -> Completion | None:
+        """A reply received before, with what was noted then; None where there is none that can still be used."""
+        kept = None if self.cache is None else self.cache.get(key)
+        if kept is None:
+            return None
+        try:
+            usable = self._parse(request, kept.completion)
+        except UnparsedReplyError:
+            return None  # what makes a reply usable has changed since
+        for note in kept.notes:
+            self.note(note)
+        return replace(usable, spent=Spent(cached_replies=1, cached_usage=usable.usage))
 
     async def check_model(self) -> None:
         """Find out what is better known before the first request, such as whether the server is there and has the
@@ -269,7 +290,7 @@ class Backend(ABC):
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(TransientError),
-            stop=tenacity.stop_after_attempt(self.max_retries + 1),
+            stop=self._gives_up,
             wait=_seconds_before_next_try,
             before_sleep=count,
             sleep=self._sleep,
@@ -278,8 +299,19 @@ class Backend(ABC):
         completion: Completion = await retrying(self._try_once, request)
         return completion
 
+    def _gives_up(self, state: tenacity.RetryCallState) -> bool:
+        """Whether there is no further try. Rate limits are bounded by time: windows of a minute are usual."""
+        assert state.outcome is not None
+        error = state.outcome.exception()
+        if isinstance(error, TransientError) and (error.retry_after or 0.0) > _LONGEST_WAIT_S:
+            return True
+        if state.attempt_number <= self.max_retries:
+            return False
+        limited = isinstance(error, RateLimitError) and self.max_retries > 0
+        return not limited or state.idle_for >= _LONGEST_WAIT_S
+
     async def _try_once(self, request: Request) -> Completion:
-        limiter = self._limits()
+        limiter = self._limits.here()
         async with limiter.slot() as slot_taken:
             started = time.perf_counter()
             try:
@@ -307,19 +339,13 @@ class Backend(ABC):
                 f"{self.name} gave no reply within {self.timeout_s:g} seconds (--request_timeout)"
             ) from error
 
-    def _limits(self) -> Limiter:
-        # A limiter belongs to one event loop, while one backend may serve several `asyncio.run` in turn.
-        loop = asyncio.get_running_loop()
-        if self._limiter is None or self._limiter[0] is not loop:
-            self._limiter = (loop, Limiter(self.max_concurrency, self.requests_per_minute))
-        return self._limiter[1]
-
     def _cut_off_early(self, request: Request, completion: Completion) -> bool:
         """Whether the reply ended for want of room although there was some: then it was the server that failed."""
         if completion.finish_reason is not FinishReason.LENGTH:
             return False
         usage = completion.usage
-        if not 0 < usage.completion_tokens < request.sampling.max_tokens:
+        allowed = request.sampling.max_tokens if completion.token_limit is None else completion.token_limit
+        if not 0 < usage.completion_tokens < allowed:
             return False
         context = self.context_length
         return context is None or usage.prompt_tokens + usage.completion_tokens < context
@@ -338,12 +364,19 @@ class Backend(ABC):
             error = error.__cause__ or error.__context__
 
     def _parse(self, request: Request, completion: Completion) -> Completion:
+        bound = request.choices is not None or request.schema is not None
+        if bound and completion.finish_reason is FinishReason.LENGTH and not completion.text.strip():
+            raise OutOfTokensError(
+                f"the model {self.model_name!r} spent all its {completion.usage.completion_tokens} tokens "
+                f"({completion.usage.reasoning_tokens} of them on reasoning) before it said anything; allow more "
+                "(--max_choice_tokens; with --joint --max_thought_tokens)"
+            )
         if request.choices is not None and completion.text not in request.choices:
             allowed = ", ".join(map(repr, request.choices))
             raise UnparsedChoiceError(
                 f"the model {self.model_name!r} was asked {self.max_choice_attempts} times for one of "
                 f"{len(request.choices)} choices, {_shortened(allowed)}; its last "
-                f"reply was {_shortened(repr(completion.text))} (max_choice_attempts)"
+                f"reply was {_shortened(repr(completion.text))}"
             )
         if request.schema is not None and completion.parsed is None:
             try:
@@ -352,7 +385,7 @@ class Backend(ABC):
                 raise UnparsedSchemaError(
                     f"the model {self.model_name!r} was asked {self.max_choice_attempts} times for JSON "
                     f"of the schema {request.schema.__name__}; its last reply was "
-                    f"{_shortened(repr(completion.text))} (max_choice_attempts): {_shortened(str(error))}"
+                    f"{_shortened(repr(completion.text))}: {_shortened(str(error))}"
                 ) from error
         free_text = (
             self.empty_is_a_fault
@@ -363,7 +396,7 @@ class Backend(ABC):
         if free_text and completion.finish_reason is FinishReason.STOP and not completion.text.strip():
             raise EmptyReplyError(
                 f"the model {self.model_name!r} was asked {self.max_choice_attempts} times, and its last reply was "
-                f"empty ({completion.usage.completion_tokens} tokens) (max_choice_attempts)"
+                f"empty ({completion.usage.completion_tokens} tokens)"
             )
         return completion
 

@@ -11,20 +11,30 @@ import hashlib
 import json
 import sqlite3
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_backends.errors import CacheError
 from llm_backends.types import Completion, FinishReason, Request, TokenLogprob, Usage
 
-_FORMAT = 1
+_FORMAT = 2
 _BUSY_S = 30.0
+_BETWEEN_TRIES_S = 0.02
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL, received REAL NOT NULL)
     WITHOUT ROWID
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A reply received before."""
+
+    completion: Completion
+    notes: tuple[str, ...]
+    """What the backend had done otherwise than asked by then."""
 
 
 def request_key(backend: str, model_name: str, identity: Mapping[str, object], request: Request) -> str:
@@ -60,29 +70,44 @@ class ReplyCache:
         self.path = Path(path)
         try:
             self._database = sqlite3.connect(self.path, timeout=_BUSY_S, isolation_level=None)
-            self._database.execute("PRAGMA journal_mode=WAL")
+            self._begin_log()
             # A reply survives the death of the process at once; the death of the machine may cost the newest.
             self._database.execute("PRAGMA synchronous=NORMAL")
             self._database.execute(_SCHEMA)
         except sqlite3.Error as error:
             raise self._unusable(error) from error
 
-    def get(self, key: str) -> Completion | None:
-        """The completion kept under `key`, as it was put; `parsed` is left to the caller, who has the schema."""
+    def get(self, key: str) -> Kept | None:
+        """What is kept under `key`, as it was put; `parsed` is left to the caller, who has the schema."""
         try:
             row = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
             return None if row is None else _from_json(row[0])
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
             raise self._unusable(error) from error
 
-    def put(self, key: str, completion: Completion) -> None:
-        """Keep a completion; where there is one already, that one stays."""
+    def put(self, key: str, completion: Completion, notes: Sequence[str] = ()) -> None:
+        """Keep a completion in place of any that was there, and what was done otherwise than asked for it."""
         try:
             self._database.execute(
-                "INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", (key, _to_json(completion), time.time())
+                "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)",
+                (key, _to_json(completion, notes), time.time()),
             )
         except sqlite3.Error as error:
             raise self._unusable(error) from error
+
+    def _begin_log(self) -> None:
+        """Turn the write-ahead log on. Where another process does so at the same moment this fails at once, whatever
+        time-out is set."""
+        give_up = time.monotonic() + _BUSY_S
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() > give_up:
+                    raise
+                time.sleep(_BETWEEN_TRIES_S)
+            else:
+                return
 
     def __len__(self) -> int:
         count: int = self._database.execute("SELECT count(*) FROM replies").fetchone()[0]
@@ -92,13 +117,15 @@ class ReplyCache:
         self._database.close()
 
     def _unusable(self, error: Exception) -> CacheError:
+        # Another process at work, or a full disk, is an OperationalError; then what is there is whole.
+        broken = not isinstance(error, sqlite3.OperationalError)
         return CacheError(
-            f"the cache of replies {self.path} cannot be used: {error}; delete it, choose another --cache_dir, or "
-            "run with --no_cache"
+            f"the cache of replies {self.path} cannot be used: {error}; {'delete it, ' if broken else ''}choose "
+            "another --cache_dir, or run with --no_cache"
         )
 
 
-def _to_json(completion: Completion) -> str:
+def _to_json(completion: Completion, notes: Sequence[str]) -> str:
     probabilities = completion.choice_probabilities
     kept: dict[str, Any] = {
         "text": completion.text,
@@ -110,14 +137,15 @@ def _to_json(completion: Completion) -> str:
         and [asdict(token) for token in completion.token_logprobs],
         "latency_s": completion.latency_s,
         "attempts": completion.attempts,
+        "notes": list(notes),
     }
     return json.dumps(kept)
 
 
-def _from_json(text: str) -> Completion:
+def _from_json(text: str) -> Kept:
     kept = json.loads(text)
     tokens = kept["token_logprobs"]
-    return Completion(
+    completion = Completion(
         text=kept["text"],
         finish_reason=FinishReason(kept["finish_reason"]),
         usage=Usage(**kept["usage"]),
@@ -135,3 +163,4 @@ def _from_json(text: str) -> Completion:
         attempts=kept["attempts"],
         from_cache=True,
     )
+    return Kept(completion, tuple(kept["notes"]))

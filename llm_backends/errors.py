@@ -20,6 +20,7 @@
         ├── ModelNotFoundError        also a FileNotFoundError
         ├── CacheError                also an OSError
         ├── BackendClosedError        also a RuntimeError
+        ├── OutOfTokensError          also a ValueError
         └── EngineDiedError           also a RuntimeError
 
 Where nothing else is said, a class is a RuntimeError too. All of them survive pickling.
@@ -101,6 +102,10 @@ class UnparsedSchemaError(UnparsedReplyError):
 
 class EmptyReplyError(UnparsedReplyError):
     """No reply had any text."""
+
+
+class OutOfTokensError(PermanentError, ValueError):
+    """All tokens that a choice or a JSON reply may have were spent before it said anything, as on reasoning."""
 
 
 class ContentFilterError(PermanentError, ValueError):

@@ -19,8 +19,25 @@ _LEAST_RATE = 0.05
 """Of the rate that was set: below this it is not cut any more."""
 
 
+class Limits:
+    """Bounds that several backends may share, as they ask one account of one server."""
+
+    def __init__(self, max_concurrency: int, requests_per_minute: float | None = None) -> None:
+        """Parameters are those of `Limiter`."""
+        self._bounds = (max_concurrency, requests_per_minute)
+        self._limiter: tuple[asyncio.AbstractEventLoop, Limiter] | None = None
+
+    def here(self) -> Limiter:
+        """The limiter of this event loop: one belongs to a loop, while a backend may serve several `asyncio.run` in
+        turn."""
+        loop = asyncio.get_running_loop()
+        if self._limiter is None or self._limiter[0] is not loop:
+            self._limiter = (loop, Limiter(*self._bounds))
+        return self._limiter[1]
+
+
 class Limiter:
-    """Bounds the calls of one backend. Belongs to one event loop."""
+    """Bounds the calls of one backend, or of several. Belongs to one event loop."""
 
     def __init__(
         self,

@@ -185,6 +185,8 @@ class Completion:
     some choices only and the others are left out. None where it can tell none."""
     token_logprobs: tuple[TokenLogprob, ...] | None = None
     """Of every token written: the one that ends the reply too, and any that follow a stop string's start."""
+    token_limit: int | None = None
+    """New tokens that were allowed, where that is not `sampling.max_tokens`."""
     latency_s: float = 0.0
     """Seconds from asking to this reply: the last try only, without waiting for a free slot or between
     tries."""

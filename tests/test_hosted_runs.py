@@ -19,6 +19,7 @@ from scripted_run import config_for, run_with, write_problems
 
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.config import RunConfig
+from hierarchical_reasoning.dry_run import CHARACTERS_PER_TOKEN
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results import ResultsFile
 from hierarchical_reasoning.runner import Finished
@@ -121,15 +122,16 @@ async def test_with_three_replies_in_ten_failing_every_problem_ends_and_none_is_
     assert all(re.fullmatch(r"So it is \\boxed\{\d+\}\.", e.final_response) for e in finished.results.results)
     assert set(failed) == {repr(fault) for fault in FAULTS}
     stalled = failed[repr(Stall(2.0))]
-    # A reply that came after the client had given up on it was not received.
-    assert sum(unreliable.answered.values()) - len(unreliable.answered) <= stalled
     repeats: Counter[str] = Counter()
     for used in summary.usage.values():
         repeats.update(used.repeats)
+    timed_out = repeats["RequestTimeoutError"]  # a busy machine adds to those that stall
+    # A reply that came after the client had given up on it was not received.
+    assert sum(unreliable.answered.values()) - len(unreliable.answered) <= timed_out
     assert repeats["RateLimitError"] == failed[repr(FAULTS[0])]
     assert repeats["ServerError"] == failed[repr(Status(500))]
-    assert repeats["RequestTimeoutError"] == stalled
-    assert sum(repeats.values()) == sum(failed.values())
+    assert timed_out >= stalled
+    assert sum(repeats.values()) - timed_out == sum(failed.values()) - stalled
 
 
 async def test_where_retries_run_out_the_problem_is_an_error_and_not_wrong(tmp_path: Path) -> None:
@@ -205,23 +207,56 @@ def test_a_second_run_asks_nothing_and_says_what_had_been_paid(tmp_path: Path) -
     assert sum(used.calls for used in paid.usage.values()) == calls == 12 * 6
     assert sum(used.from_cache for used in paid.usage.values()) == 0
     assert {role: used.from_cache for role, used in again.usage.items()} == {"planner": 36, "reasoner": 36}
-    assert paid.cost_usd == again.cost_usd
+    assert again.cost_usd == 0
     tokens = [used.prompt_tokens * 2 + used.completion_tokens * 4 for used in paid.usage.values()]
     assert paid.cost_usd == pytest.approx(sum(tokens) / 1e6)
     assert re.search(rf"cost, paid before +. +\${paid.cost_usd:.4f}", done.stdout)
+    before = [used.cost_from_cache_usd or 0 for used in again.usage.values()]
+    assert paid.cost_usd == pytest.approx(sum(before))
 
 
 def test_a_dry_run_bounds_what_a_run_takes_and_asks_nothing(tmp_path: Path) -> None:
-    with ScriptedServer(reply, models=("scripted",)) as server:
-        dry = subprocess.run(
-            command(tmp_path, server, "--dry_run"), capture_output=True, text=True, check=True
-        )
+    """Thoughts as long as allowed, a thought type of its own every time, examples with each."""
+
+    def dear(call: Call) -> Answer:
+        if call.choices is not None:
+            said = [text for role, text in call.messages if role == "assistant"]
+            fresh = [choice for choice in call.choices if choice not in said and choice != FINISH]
+            return choice_text(call, (fresh or [call.choices[0]])[0])
+        return " ".join(["abc"] * 60)
+
+    settings = ("--num_icl_examples", "5", "--max_thought_tokens", "60", "--max_answer_tokens", "60")
+    with ScriptedServer(dear, models=("scripted",)) as server:
+        arguments = [part for part in command(tmp_path, server) if part not in ("--num_icl_examples", "0")]
+        dry = subprocess.run([*arguments, *settings, "--dry_run"], capture_output=True, text=True, check=True)
         assert server.calls == []
-        subprocess.run(command(tmp_path, server), capture_output=True, text=True, check=True)
+        subprocess.run([*arguments, *settings], capture_output=True, text=True, check=True)
+        characters = sum(len(text) for call in server.calls for _, text in call.messages)
         calls = len(server.calls)
     (row,) = [line for line in dry.stdout.splitlines() if "total" in line]
-    assert int(re.findall(r"[\d,]+", row)[0].replace(",", "")) == 12 * (9 + 9 + 1) > calls
+    bound, prompt, _ = (int(number.replace(",", "")) for number in re.findall(r"[\d,]+", row)[:3])
+    assert bound == calls == 12 * (9 + 9 + 1)
+    assert prompt >= characters // CHARACTERS_PER_TOKEN
     assert "price unknown" in row
+
+
+def test_a_key_goes_to_no_server_but_its_own(tmp_path: Path) -> None:
+    """The main model's key is for its server; a planner elsewhere has its own, or none."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
+    with (
+        ScriptedServer(reply, models=("scripted",), key=KEY) as ours,
+        ScriptedServer(reply, models=("planner",), key="none") as theirs,
+    ):
+        arguments = command(tmp_path, ours, "--api_key_env", "MY_KEY", "--planner_model_name", "planner")
+        subprocess.run(
+            [*arguments, "--planner_llm_framework", "openai", "--planner_base_url", theirs.base_url],
+            env=environment | {"MY_KEY": KEY},
+            check=True,
+            capture_output=True,
+        )
+        assert ours.calls
+        assert theirs.calls
+        assert all(call.key_right for call in (*ours.calls, *theirs.calls))
 
 
 async def test_a_planner_of_its_own_plans(tmp_path: Path) -> None:

@@ -199,20 +199,24 @@ def test_a_summary_counts_outcomes_tokens_and_both_accuracies() -> None:
 def test_a_price_that_is_not_known_is_not_zero() -> None:
     spent = Spent(2, Usage(1_000_000, 0, 100_000), 1, Usage(500_000), {"RateLimitError": 3})
     priced = RoleUsage.priced(spent, Price(input=2, output=10))
-    assert (priced.cost_usd, priced.cost_from_cache_usd) == (pytest.approx(4.0), pytest.approx(1.0))
+    assert (priced.cost_usd, priced.cost_from_cache_usd) == (pytest.approx(3.0), pytest.approx(1.0))
     assert (priced.calls, priced.from_cache, priced.prompt_tokens) == (3, 1, 1_500_000)
     free = RoleUsage.priced(spent, None)
     assert (free.cost_usd, (priced + free).cost_usd) == (None, None)
     assert (priced + priced).repeats == {"RateLimitError": 6}
     summary = summarize([entry(Outcome.CORRECT, usage={"planner": priced, "reasoner": priced})])
-    assert summary.cost_usd == pytest.approx(8.0)
+    assert summary.cost_usd == pytest.approx(6.0)
+    nothing = RoleUsage.priced(Spent(), None)
+    assert (nothing.cost_usd, nothing.cost_from_cache_usd) == (0.0, 0.0)
 
 
 def test_what_was_paid_for_attempts_made_again_and_besides_is_counted() -> None:
-    used = RoleUsage(calls=1, prompt_tokens=10)
+    used = RoleUsage(calls=1, prompt_tokens=10, cost_usd=1.0, cost_from_cache_usd=0.0)
     failed, done = (entry(end, usage={"reasoner": used}) for end in (Outcome.ERROR, Outcome.CORRECT))
     summary = summarize([done], superseded=[failed], besides={"examples": used})
-    assert summary.usage == {"reasoner": used + used, "examples": used}
+    assert summary.usage == {"reasoner": used, "examples": used}
+    assert summary.usage_of_earlier_attempts == {"reasoner": used}
+    assert summary.cost_usd == 3.0
     assert summary.tokens_per_problem == 10
 
 

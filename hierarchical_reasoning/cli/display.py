@@ -83,7 +83,7 @@ class Display(Observer):
             self._line(f"note: {note}")
         self._line(f"finished problems go to {journal}")
 
-    def server_starting(self, config: RunConfig) -> Callable[[StartProgress], None]:
+    def server_starting(self, *, verbose: bool) -> Callable[[StartProgress], None]:
         """What to call while a vLLM server starts."""
         next_s = 0.0
 
@@ -91,7 +91,7 @@ class Display(Observer):
             nonlocal next_s
             for note in progress.notes:
                 self._line(f"note: {note}")
-            if config.start_vllm_verbose:
+            if verbose:
                 for line in progress.new_lines:
                     self.server_line(line)
             elif progress.seconds >= next_s:
@@ -186,7 +186,7 @@ class Display(Observer):
         where = "" if finished.is_new else ", from before: nothing was owed"
         self._line(f"results: {finished.path}{where}")
 
-    def estimated(self, config: RunConfig, estimate: Estimate) -> None:
+    def estimated(self, estimate: Estimate) -> None:
         """What a run would take at most."""
         for note in estimate.notes:
             self._line(f"note: {note}")
@@ -197,7 +197,7 @@ class Display(Observer):
         if len(rows) > 1 and estimate.total is not None:
             rows["total"] = estimate.total
         for role, used in rows.items():
-            cost = "in this process" if config.framework == "local" else _cost(used.cost_usd)
+            cost = _cost(used.cost_usd)
             table.add_row(
                 role, f"{used.calls:,}", f"{used.prompt_tokens:,}", f"{used.completion_tokens:,}", cost
             )

@@ -12,7 +12,14 @@ import click
 import pydantic
 
 from hierarchical_reasoning.errors import UsageError
-from llm_backends import BackendClosedError, BackendError, EngineDiedError, PermanentError
+from llm_backends import (
+    BackendClosedError,
+    BackendError,
+    ContentFilterError,
+    EngineDiedError,
+    PermanentError,
+    UnparsedReplyError,
+)
 from taxonomy import TaxonomyError
 
 
@@ -60,7 +67,7 @@ def reported() -> Iterator[None]:
     """Turn the errors of the packages into failures of the command."""
     try:
         yield
-    except (EngineDiedError, BackendClosedError) as error:
+    except (EngineDiedError, BackendClosedError, UnparsedReplyError, ContentFilterError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
     except (UsageError, TaxonomyError, PermanentError) as error:
         raise UserMistake(str(error)) from error

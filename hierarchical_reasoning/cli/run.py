@@ -112,6 +112,11 @@ def _default(name: str) -> Any:
 @_model("--model_name", help="Model: a directory, or a name the backend knows. [default: the bundled model]")
 @_model("--temperature", type=float, help=f"Of every draw; 0 is greedy. [default: {_default('temperature')}]")
 @_model(
+    "--max_choice_tokens",
+    type=int,
+    help=f"Longest reply of a planner, its reasoning included. [default: {_default('max_choice_tokens')}]",
+)
+@_model(
     "--max_thought_tokens", type=int, help=f"Longest thought. [default: {_default('max_thought_tokens')}]"
 )
 @_model(
@@ -129,14 +134,19 @@ def _default(name: str) -> Any:
 @_others("--planner_model_name", help="Model that plans. [default: --model_name]")
 @_others("--planner_llm_framework", help="Its backend. [default: as --llm_framework]")
 @_others("--planner_base_url", help="URL of its server.")
+@_others("--planner_api_key_env", help="Environment variable with its key.")
+@_others("--planner_extra_body", help="JSON object of fields to send to it besides.")
 @_others("--high_level_model_name", help="Model that chooses in-context examples. [default: none does]")
 @_others("--high_level_llm_framework", help="Its backend. [default: as --llm_framework]")
 @_others("--high_level_base_url", help="URL of its server.")
+@_others("--high_level_api_key_env", help="Environment variable with its key.")
+@_others("--high_level_extra_body", help="JSON object of fields to send to it besides.")
 @_hosted("--base_url", help="URL of an OpenAI-compatible server. [default: the provider's]")
 @_hosted(
     "--api_key_env",
     help="Environment variable with the key. [default: OPENAI_API_KEY, TOGETHER_API_KEY, ANTHROPIC_API_KEY]",
 )
+@_hosted("--extra_body", help='JSON object of fields to send besides, as in \'{"reasoning_effort": "low"}\'.')
 @_hosted(
     "--structured_output",
     type=click.Choice(("auto", "json_schema", "words")),
@@ -207,31 +217,34 @@ def _refuse_scripted(given: dict[str, Any]) -> None:
 def _dry_run(config: RunConfig, display: Display) -> None:
     from hierarchical_reasoning.dry_run import estimate
 
-    display.estimated(config, asyncio.run(estimate(config)))
+    display.estimated(asyncio.run(estimate(config)))
 
 
 async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
-    from hierarchical_reasoning.assembly import prepare
+    from hierarchical_reasoning.assembly import check, prepare
     from hierarchical_reasoning.backends import make_backends
     from hierarchical_reasoning.results import check_writable
     from hierarchical_reasoning.runner import execute, open_journal, owed
 
-    parts = await prepare(config)
+    check(config)
     check_writable(config.cache_dir)
-    display.begin(config, parts)
-    async with _server(config, display) as serving, make_backends(serving) as backends:
-        await backends.check_models()
-        journal, notes = open_journal(parts, resume=resume)
-        with journal:
-            display.go_on(notes, journal.path)
-            with display.progress(len(owed(parts, journal))):
-                finished = await execute(parts, backends, journal, display)
+    async with _server(config, display) as serving:
+        parts = await prepare(config, serving=serving)
+        display.begin(config, parts)
+        async with make_backends(serving) as backends:
+            await backends.check_models()
+            journal, notes = open_journal(parts, resume=resume)
+            with journal:
+                display.go_on(notes, journal.path)
+                with display.progress(len(owed(parts, journal))):
+                    finished = await execute(parts, backends, journal, display)
     display.end(finished)
 
 
 @asynccontextmanager
 async def _server(config: RunConfig, display: Display) -> AsyncIterator[RunConfig]:
-    """With ``--vllm_auto_start``, a server for the block, and the settings that ask it."""
+    """With ``--vllm_auto_start``, a server for the block, and the settings that ask it. The block ends when the server
+    does."""
     if not config.vllm_auto_start:
         yield config
         return
@@ -241,18 +254,26 @@ async def _server(config: RunConfig, display: Display) -> AsyncIterator[RunConfi
         gpus=None if config.vllm_gpus is None else parse_gpus(config.vllm_gpus),
         trust_remote_code=config.trust_remote_code,
     )
-    model = config.reasoner.model_path
-    async with await ensure_server(model, options, display.server_starting(config)) as server:
+    starting = display.server_starting(verbose=config.start_vllm_verbose)
+    async with await ensure_server(config.reasoner.model_path, options, starting) as server:
         display.server_ready(server.model, server.base_url, server.log)
-        following = None
-        if config.start_vllm_verbose:
-            following = asyncio.create_task(server.follow(display.server_line))
+        block = asyncio.current_task()
+        assert block is not None
+        on_line = display.server_line if config.start_vllm_verbose else _nothing
+        watching = asyncio.create_task(server.follow(on_line))
+        watching.add_done_callback(lambda task: None if task.cancelled() else block.cancel())
         try:
             yield config.model_copy(update={"vllm_base_url": server.base_url, "model_name": server.model})
         finally:
-            if following is not None:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+            died = watching.done()
+            watching.cancel()
+            (ended,) = await asyncio.gather(watching, return_exceptions=True)
+            if died and isinstance(ended, Exception):
+                raise ended
+
+
+def _nothing(line: str) -> None:
+    """What is done with a line of a log that nobody asked for."""
 
 
 def main() -> None:

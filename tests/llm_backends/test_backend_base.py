@@ -12,7 +12,9 @@ from llm_backends import (
     ConnectionFailedError,
     EmptyReplyError,
     FinishReason,
+    Limits,
     Message,
+    OutOfTokensError,
     RateLimitError,
     Request,
     RequestTimeoutError,
@@ -205,6 +207,63 @@ async def test_usage_is_kept_apart_by_role() -> None:
     assert before["judge"] == Spent(1, Usage(2, 0, 3))
     assert backend.meter.by_role["judge"] == Spent(2, Usage(4, 0, 6))
     assert backend.meter.total.replies == 3
+
+
+async def test_rate_limits_are_waited_for_by_time_and_not_by_count() -> None:
+    naps = Naps()
+    backend = ScriptedBackend(
+        ["fine"],
+        fail_at={call: RateLimitError("slow down", retry_after=9.0) for call in range(40)},
+        max_retries=1,
+        sleep=naps,
+    )
+    assert (await backend.complete(Request(QUESTION))).text == "fine"
+    endless = ScriptedBackend(
+        [],
+        fail_at={call: RateLimitError("slow down", retry_after=9.0) for call in range(400)},
+        max_retries=1,
+        sleep=Naps(),
+    )
+    with pytest.raises(RateLimitError):
+        await endless.complete(Request(QUESTION))
+    assert 60 <= endless.calls <= 68  # ten minutes of nine seconds and a jitter
+
+
+async def test_a_wait_of_a_day_is_an_error_at_once() -> None:
+    naps = Naps()
+    backend = ScriptedBackend(
+        ["fine"], fail_at={0: RateLimitError("tomorrow", retry_after=86_400.0)}, sleep=naps
+    )
+    with pytest.raises(RateLimitError, match="tomorrow"):
+        await backend.complete(Request(QUESTION))
+    assert naps.seconds == []
+
+
+async def test_a_choice_that_was_never_reached_is_said_and_not_asked_for_again() -> None:
+    thinking = Completion("", FinishReason.LENGTH, Usage(5, 0, 512, 512), reasoning="hmm " * 512)
+    backend = ScriptedBackend([thinking])
+    with pytest.raises(OutOfTokensError, match=r"512 of them on reasoning.*--max_choice_tokens"):
+        await backend.complete(Request(QUESTION, choices=("yes", "no")))
+    assert backend.calls == 1
+    assert (await ScriptedBackend([thinking]).complete(Request(QUESTION))).text == ""
+
+
+async def test_backends_may_share_their_bounds() -> None:
+    most = in_flight = 0
+
+    class Counting(ScriptedBackend):
+        async def _complete(self, request: Request) -> Completion:
+            nonlocal most, in_flight
+            in_flight += 1
+            most = max(most, in_flight)
+            await asyncio.sleep(0.001)
+            in_flight -= 1
+            return await super()._complete(request)
+
+    limits = Limits(3)
+    both = [Counting(lambda _: "fine", limits=limits) for _ in range(2)]
+    await asyncio.gather(*(backend.complete(Request(QUESTION)) for backend in both for _ in range(10)))
+    assert most == 3
 
 
 async def test_an_empty_reply_is_asked_for_again_and_then_an_error() -> None:

@@ -24,7 +24,7 @@ from llm_backends import (
     TokenLogprob,
     Usage,
 )
-from llm_backends.cache import request_key
+from llm_backends.cache import Kept, request_key
 
 
 class Answer(BaseModel):
@@ -100,8 +100,8 @@ def test_whatever_can_change_a_reply_changes_the_key() -> None:
 )
 def test_a_completion_comes_back_as_it_was(completion: Completion) -> None:
     cache = ReplyCache(":memory:")
-    cache.put("k", completion)
-    assert cache.get("k") == replace(completion, from_cache=True)
+    cache.put("k", completion, ["no seed"])
+    assert cache.get("k") == Kept(replace(completion, from_cache=True), ("no seed",))
     assert cache.get("other") is None
     cache.close()
 
@@ -165,6 +165,46 @@ def _write_many(path: str, process: int, barrier: Any) -> None:
         cache.put(f"shared {index}", Completion(f"of {process}", FinishReason.STOP))
         cache.put(f"own {process} {index}", Completion("mine", FinishReason.STOP))
     cache.close()
+
+
+async def test_what_was_noted_for_a_reply_is_noted_again_with_it() -> None:
+    cache = ReplyCache(":memory:")
+    first = ScriptedBackend(["3"], cache=cache)
+    first.note("the model takes no temperature")
+    await first.complete(REQUEST)
+    second = ScriptedBackend([], cache=cache)
+    await second.complete(REQUEST)
+    assert second.notes == ["the model takes no temperature"]
+    cache.close()
+
+
+async def test_a_reply_that_is_not_usable_any_more_is_asked_for_again() -> None:
+    cache = ReplyCache(":memory:")
+    request = replace(REQUEST, schema=Answer)
+    key = request_key("scripted", "scripted", {}, request)
+    cache.put(key, Completion("three", FinishReason.STOP))
+    backend = ScriptedBackend(['{"value": 3}'], cache=cache)
+    assert (await backend.complete(request)).parsed == Answer(value=3)
+    assert (await backend.complete(request)).from_cache
+    cache.close()
+
+
+def _open(path: str, barrier: Any) -> None:
+    barrier.wait()
+    ReplyCache(path).close()
+
+
+def test_many_processes_may_make_the_cache_at_the_same_moment(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    for round_number in range(3):
+        barrier = spawn.Barrier(6)
+        path = str(tmp_path / f"{round_number}.sqlite")
+        workers = [spawn.Process(target=_open, args=(path, barrier)) for _ in range(6)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert [worker.exitcode for worker in workers] == [0] * 6
 
 
 def test_several_processes_write_at_once(tmp_path: Path) -> None:
