@@ -19,7 +19,7 @@ def checked_base_url(base_url: str) -> str:
     """
     try:
         parts = urlsplit(base_url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BadRequestError(f"the server's address cannot be read: {error} (--base_url)") from error
     if "@" in parts.netloc:
@@ -27,9 +27,10 @@ def checked_base_url(base_url: str) -> str:
             f"the server's address, with the host {host!r}, has a user or a password in it; give keys through the "
             "environment (--base_url)"
         )
-    if parts.scheme not in ("http", "https") or not host:
+    plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
+    if parts.scheme not in ("http", "https") or not host or port == 0 or not plain:
         raise BadRequestError(
-            f"the server's address is {base_url!r}; it must start with http:// or https:// and a host (--base_url)"
+            f"the server's address is {base_url!r}; it must be as http://127.0.0.1:8000/v1 (--base_url)"
         )
     if parts.query or parts.fragment:
         raise BadRequestError(

@@ -25,17 +25,18 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 _BASE_URL = "https://api.anthropic.com"
+_CONTEXT_FULL = "model_context_window_exceeded"
 _FINISH_REASONS = {
     "end_turn": FinishReason.STOP,
     "stop_sequence": FinishReason.STOP,
     "max_tokens": FinishReason.LENGTH,
-    "model_context_window_exceeded": FinishReason.LENGTH,
+    _CONTEXT_FULL: FinishReason.LENGTH,
 }
 
 
 class AnthropicBackend(HostedBackend):
-    """Anthropic's messages. Each request marks its last turn for the prompt cache, so that a conversation that grows
-    is served from it."""
+    """Anthropic's messages. A request of several turns marks the last for the prompt cache, so that a conversation
+    that grows is served from it; a prompt of one turn is not, as writing it costs more and it is hardly read again."""
 
     name = "anthropic"
     _models_path = "/v1/models"
@@ -91,7 +92,6 @@ class AnthropicBackend(HostedBackend):
             "model": self.model_name,
             "max_tokens": room_for(request),
             "temperature": sampling.temperature,
-            "cache_control": {"type": "ephemeral"},
         }
         if request.choices is None:
             if sampling.top_p != 1.0:
@@ -118,6 +118,8 @@ class AnthropicBackend(HostedBackend):
             for message in messages
             if message.role != "system"
         ]
+        if len(body["messages"]) > 1:
+            body["cache_control"] = {"type": "ephemeral"}
         return self._without_leavings(body)
 
     def _has_format(self, body: Mapping[str, Any]) -> bool:
@@ -152,7 +154,14 @@ def read_message(data: object) -> ServerReply:
             text += str(fields.get("text", ""))
         elif fields.get("type") == "thinking":
             thinking += str(fields.get("thinking", ""))
-    return ServerReply(text, _FINISH_REASONS[stop_reason], _usage(body.get("usage")), thinking or None)
+    usage = _usage(body.get("usage"))
+    return ServerReply(
+        text,
+        _FINISH_REASONS[stop_reason],
+        usage,
+        thinking or None,
+        token_limit=None if usage is None or stop_reason != _CONTEXT_FULL else usage.completion_tokens,
+    )
 
 
 def _usage(data: object) -> Usage | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import ceil
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 from urllib.request import getproxies
@@ -25,10 +26,15 @@ from llm_backends.hosted.addresses import is_loopback
 from llm_backends.hosted.connections import many_connections
 from llm_backends.hosted.in_words import none_of_the_options
 from llm_backends.hosted.matching import match_choice, unfenced
-from llm_backends.hosted.parameters import refused_parameter, refuses_formats
+from llm_backends.hosted.parameters import (
+    MAX_TOKENS_NAMES,
+    max_tokens_name,
+    refused_parameter,
+    refuses_formats,
+)
 from llm_backends.hosted.reading import ServerReply, shown
 from llm_backends.hosted.sdk_errors import Refusal, backend_error, refusal_in, root_error
-from llm_backends.types import Completion, FinishReason, Request, Usage
+from llm_backends.types import Completion, FinishReason, Message, Request, Usage
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -38,6 +44,8 @@ _MOST_CONNECTIONS = 1000
 _CONNECT_S = 10.0
 _TOKENS_AROUND_CHOICE = 32
 """For the JSON or the markdown around a choice."""
+_BYTES_PER_TOKEN = 3
+_TOKENS_AROUND_MESSAGE = 8
 
 
 class HostedBackend(Backend):
@@ -46,6 +54,8 @@ class HostedBackend(Backend):
     supports_choices = True
     supports_schema = True
     cheap_to_make = True
+    estimates_tokens: ClassVar[bool] = True
+    """`count_tokens` gives an estimate, on the safe side: the tokenizer is the server's."""
     _models_path: ClassVar[str] = "/models"
 
     def __init__(
@@ -97,6 +107,12 @@ class HostedBackend(Backend):
             "extra_body": self.extra_body,
         }
 
+    def count_tokens(self, messages: Sequence[Message], *, completion: bool = True) -> int:
+        """An estimate on the safe side: a token for every three bytes of UTF-8, where four or more are usual in
+        English prose, and eight for what a chat template puts around a message."""
+        sizes = [len(message.content.encode(errors="surrogatepass")) for message in messages]
+        return sum(ceil(size / _BYTES_PER_TOKEN) + _TOKENS_AROUND_MESSAGE for size in sizes)
+
     async def check_model(self) -> None:
         self._client_here()  # imports the SDK, which takes the better part of a second
 
@@ -127,21 +143,23 @@ class HostedBackend(Backend):
         if not isinstance(cards, list) or not all(
             isinstance(card, Mapping) and "id" in card for card in cards
         ):
-            raise MalformedReplyError(f"{self.base_url} sent a list of models without any: {shown(answer)}")
+            raise MalformedReplyError(
+                f"{self.base_url} sent a list of models without any: {shown(self._redacted(repr(answer)))}"
+            )
         return cards
 
     async def _complete(self, request: Request) -> Completion:
         self._check_leavings(request)
+        body = self._body(request)
         while True:
-            body = self._body(request)
             try:
                 reply = await self._answer(body)
             except RefusedError as error:
-                if self._adapt(request, body, error.refusal):
-                    continue
-                raise error.meaning from error.__cause__
-            break
-        return self._read(request, body, reply)
+                if not self._adapt(request, body, error.refusal):
+                    raise error.meaning from error.__cause__
+                body = self._body(request)
+            else:
+                return self._read(request, body, reply)
 
     def _read(self, request: Request, body: Mapping[str, Any], reply: ServerReply) -> Completion:
         if reply.usage is None:
@@ -152,12 +170,26 @@ class HostedBackend(Backend):
             text, finish_reason = choice, FinishReason.CHOICE
         elif request.schema is not None:
             text = unfenced(text)
+        limit = self._limit(body, reply)
         return Completion(
             text=text,
             finish_reason=finish_reason,
             usage=reply.usage or Usage(),
             reasoning=reply.reasoning,
+            token_limit=None if limit == request.sampling.max_tokens else limit,
         )
+
+    def _limit(self, body: Mapping[str, Any], reply: ServerReply) -> int | None:
+        """New tokens that were allowed; None when that is not known, as no limit was sent and none was reached."""
+        if reply.token_limit is not None:
+            return reply.token_limit
+        name = max_tokens_name(body)
+        if name is not None:
+            limit: int = body[name]
+            return limit
+        if reply.finish_reason is FinishReason.LENGTH and reply.usage is not None:
+            return reply.usage.completion_tokens
+        return None
 
     def _ask_again(self, request: Request, reply: str, asked_before: int) -> Request:
         again = super()._ask_again(request, reply, asked_before)
@@ -173,37 +205,49 @@ class HostedBackend(Backend):
             )
 
     def _adapt(self, request: Request, body: Mapping[str, Any], refusal: Refusal) -> bool:
-        """Leave out what the server refused, for the rest of this backend's life; False when that cannot help.
+        """Leave out what the server refused, for the rest of this backend's life; False when the request would stay
+        the same, as with what the user gives as `extra_body`.
 
         Calls in flight together may be refused the same thing, so what counts is whether this body had it.
+
+        :raises UnsupportedError: it is what the request is about.
         """
         name = refused_parameter(refusal, body)
+        if name in self.extra_body:
+            return False
         if name is not None:
             if name in ("logprobs", "top_logprobs") and request.logprobs is not None:
-                return False
-            self._leave_out(name, refusal)
-            return True
-        if self._has_format(body) and refuses_formats(refusal) and self.structured_output == "auto":
-            if not self._in_words:
-                self._in_words = True
-                self.note(
-                    f"the model {self.model_name!r} takes no structured output ({refusal.message}); choices and JSON "
-                    "are asked for in words"
+                raise UnsupportedError(
+                    f"{self.name} gives no such logprobs for the model {self.model_name!r} as are asked for: "
+                    f"{refusal.message}"
                 )
-            return True
-        return False
+            self._leave_out(name, refusal)
+        elif self._may_ask_in_words(body) and refuses_formats(refusal) and not self._in_words:
+            self._in_words = True
+            self.note(
+                f"the model {self.model_name!r} takes no structured output ({refusal.message}); choices and JSON are "
+                "asked for in words"
+            )
+        return self._body(request) != body
 
     def _leave_out(self, name: str, refusal: Refusal) -> None:
         if name not in self._left_out:
             self._left_out.add(name)
             self.note(f"the model {self.model_name!r} takes no {name}; it is left out ({refusal.message})")
 
+    def _may_ask_in_words(self, body: Mapping[str, Any]) -> bool:
+        ours = self._has_format(body) and not self._has_format(self.extra_body)
+        return ours and self.structured_output == "auto"
+
     def _has_format(self, body: Mapping[str, Any]) -> bool:
         """Whether the body constrains the form of the reply, so that asking in words is a way out."""
         return "response_format" in body
 
     def _without_leavings(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in body.items() if name not in self._left_out} | self.extra_body
+        left_out = self._left_out
+        if max_tokens_name(self.extra_body) is not None:
+            left_out = left_out.union(MAX_TOKENS_NAMES)  # they would contradict each other
+        return {name: value for name, value in body.items() if name not in left_out} | self.extra_body
 
     async def _call(
         self, method: Literal["get", "post"], path: str, body: Mapping[str, Any] | None = None
@@ -228,11 +272,14 @@ class HostedBackend(Backend):
                 raise self._closed_error() from None
             raise
         except (root_error(sdk), ValueError) as error:
-            meaning = backend_error(error, sdk, backend=self.name, model_name=self.model_name)
             refusal = refusal_in(error)
+            meaning = backend_error(
+                error, sdk, backend=self.name, model_name=self.model_name, redacted=self._redacted
+            )
+            self._redact_error(error)
             if refusal is None:
                 raise meaning from error
-            raise RefusedError(refusal, meaning) from error
+            raise RefusedError(replace(refusal, message=self._redacted(refusal.message)), meaning) from error
         finally:
             self._in_flight.discard(call)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from typing import Any
 
 from llm_backends.hosted.sdk_errors import Refusal
 
@@ -26,7 +27,7 @@ def refused_parameter(refusal: Refusal, sent: Container[str]) -> str | None:
 
     A value that is wrong, such as a `max_tokens` that is too large, is something else.
     """
-    if refusal.status not in (400, 422):
+    if refusal.status not in (400, 403, 422):  # OpenAI forbids logprobs of some models
         return None
     if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(refusal.message):
         return None
@@ -39,6 +40,11 @@ def refused_parameter(refusal: Refusal, sent: Container[str]) -> str | None:
         if name in sent and (place := re.search(rf"(?<![A-Za-z_]){name}(?![A-Za-z_])", refusal.message))
     ]
     return min(mentioned)[1] if mentioned else None
+
+
+def max_tokens_name(body: Mapping[str, Any]) -> str | None:
+    """The name under which a body bounds the tokens of the reply; None when it does not."""
+    return next((name for name in reversed(MAX_TOKENS_NAMES) if isinstance(body.get(name), int)), None)
 
 
 def refuses_formats(refusal: Refusal) -> bool:

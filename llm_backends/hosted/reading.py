@@ -35,6 +35,8 @@ class ServerReply:
     """None when the server does not report it."""
     reasoning: str | None = None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    token_limit: int | None = None
+    """New tokens that were allowed, where that is not what the request said."""
 
 
 def read_chat_completion(data: object) -> ServerReply:

@@ -6,9 +6,10 @@ answered is told by its status. Everything else they raise is listed by name.
 
 from __future__ import annotations
 
+import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import ModuleType
@@ -108,33 +109,48 @@ def refusal_in(error: Exception) -> Refusal | None:
     )
 
 
-def backend_error(error: Exception, sdk: ModuleType, *, backend: str, model_name: str) -> BackendError:
+def backend_error(
+    error: Exception,
+    sdk: ModuleType,
+    *,
+    backend: str,
+    model_name: str,
+    redacted: Callable[[str], str] = str,
+) -> BackendError:
     """`error`, raised by the client of `sdk`, as one of ours.
 
     A status that is not listed is the caller's mistake below 500, and the server's from there on.
+
+    :param redacted: takes keys out of what a server said. It comes before shortening, which could leave half a key.
     """
+
+    def shortened(text: str) -> str:
+        text = " ".join(redacted(text).split())
+        return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
     who = f"{backend} (model {model_name!r})"
     refusal = refusal_in(error)
     if isinstance(error, sdk.APITimeoutError):
         return RequestTimeoutError(f"{who} gave no reply in time (--request_timeout)")
     if isinstance(error, sdk.APIConnectionError):
         return ConnectionFailedError(
-            f"{who} could not be reached, or broke off: {_root_of(error)} (--base_url)"
+            f"{who} could not be reached, or broke off: {shortened(_root_of(error))} (--base_url)"
         )
     if isinstance(error, sdk.APIStatusError) and refusal is not None:
         kind = _kind_of(refusal)
-        said = _shortened(refusal.message)
         hint = _HINTS.get(kind, "")
-        message = f"{who} answered {refusal.status}: {said}" + (f"; {hint}" if hint else "")
+        message = f"{who} answered {refusal.status}: {shortened(refusal.message)}" + (
+            f"; {hint}" if hint else ""
+        )
         if issubclass(kind, TransientError):
             return kind(message, retry_after=_retry_after(error.response.headers))
         return kind(message)
     for ancestor in type(error).__mro__:
         if ancestor.__name__ in _OF_NO_STATUS:
-            return _OF_NO_STATUS[ancestor.__name__](f"{who}: {_shortened(str(error))}")
+            return _OF_NO_STATUS[ancestor.__name__](f"{who}: {shortened(str(error))}")
     if isinstance(error, ValueError) and not isinstance(error, root_error(sdk)):
-        return MalformedReplyError(f"{who} sent a reply that is not JSON: {_shortened(str(error))}")
-    return BadRequestError(f"{who}: {type(error).__name__}: {_shortened(str(error))}")
+        return MalformedReplyError(f"{who} sent a reply that is not JSON: {shortened(str(error))}")
+    return BadRequestError(f"{who}: {type(error).__name__}: {shortened(str(error))}")
 
 
 def root_error(sdk: ModuleType) -> type[Exception]:
@@ -149,7 +165,7 @@ def is_too_long(refusal: Refusal) -> bool:
 
 
 def _kind_of(refusal: Refusal) -> type[BackendError]:
-    if refusal.status in (400, 413, 422) and is_too_long(refusal):
+    if refusal.status in (400, 403, 413, 422) and is_too_long(refusal):
         return ContextLengthError
     if refusal.status in (400, 403, 422) and (
         refusal.code in _FILTERED or (refusal.status != 403 and _FILTERED_WORDS.search(refusal.message))
@@ -164,29 +180,30 @@ def _kind_of(refusal: Refusal) -> type[BackendError]:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, from `retry-after-ms` or `retry-after` (seconds, or a date); None when the server does not
-    say."""
-    try:
-        return max(0.0, float(headers.get("retry-after-ms", "")) / 1000)
-    except ValueError:
-        pass
+    say, or says what is no time."""
+    milliseconds = _seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
     said = headers.get("retry-after", "")
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
+    seconds = _seconds(said)
+    if seconds is not None:
+        return seconds
     try:
         return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
 
 
 def _root_of(error: BaseException) -> str:
     while error.__cause__ is not None or error.__context__ is not None:
         cause: Any = error.__cause__ or error.__context__
         error = cause
-    return _shortened(str(error) or type(error).__name__)
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+    return str(error) or type(error).__name__

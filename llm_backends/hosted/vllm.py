@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from llm_backends.base import BackendOptions
 from llm_backends.errors import ModelNotFoundError
 from llm_backends.hosted.addresses import NO_KEY, checked_base_url, key_from_environment
-from llm_backends.hosted.backend import RefusedError
+from llm_backends.hosted.backend import RefusedError, StructuredOutput
 from llm_backends.hosted.openai_sdk import OpenAISdkBackend
+from llm_backends.hosted.parameters import max_tokens_name
 from llm_backends.hosted.reading import ServerReply
 from llm_backends.hosted.sdk_errors import Refusal
+from llm_backends.model_files import model_files
 from llm_backends.types import Completion, Request
 
 if TYPE_CHECKING:
@@ -48,12 +52,15 @@ class VLLMBackend(OpenAISdkBackend):
         *,
         base_url: str | None = None,
         api_key_env: str = "VLLM_API_KEY",
+        structured_output: StructuredOutput = "auto",
         extra_body: Mapping[str, object] | None = None,
         **options: Unpack[BackendOptions],
     ) -> None:
         """
         :param base_url: address of the server, up to `/v1`; else VLLM_BASE_URL, else http://127.0.0.1:8000/v1.
         :param api_key_env: the environment variable with the key, for a server that was started with one.
+        :param structured_output: how choices and schemas are asked for: `words`, or by the server's own constraint,
+            which `auto` and `json_schema` both mean, as every vLLM has it.
         :param extra_body: fields to send besides, which replace those of the same name.
         :raises BadRequestError: the address is none.
         """
@@ -61,7 +68,7 @@ class VLLMBackend(OpenAISdkBackend):
             model_name,
             base_url=checked_base_url(base_url or os.environ.get("VLLM_BASE_URL") or _BASE_URL),
             api_key=key_from_environment(api_key_env, backend=self.name, without=NO_KEY),
-            structured_output="json_schema",
+            structured_output="json_schema" if structured_output == "auto" else structured_output,
             extra_body=extra_body,
             **options,
         )
@@ -72,6 +79,17 @@ class VLLMBackend(OpenAISdkBackend):
     def context_length(self) -> int | None:
         """Known once the first request has been answered."""
         return self._context_length
+
+    def cache_identity(self) -> Mapping[str, object]:
+        """Where the model is a directory, its files are what changes a reply, and the server's address is not."""
+        identity = dict(super().cache_identity())
+        if self._files:
+            del identity["base_url"]
+        return identity | {"files": self._files}
+
+    @cached_property
+    def _files(self) -> dict[str, str]:
+        return model_files(self.model_name)
 
     async def check_model(self) -> None:
         await super().check_model()
@@ -86,10 +104,10 @@ class VLLMBackend(OpenAISdkBackend):
         try:
             return await super()._answer(body)
         except RefusedError as error:
-            room = room_left(error.refusal)
-            if room is None or not 0 < room < body[self._max_tokens_name]:
+            room, name = room_left(error.refusal), max_tokens_name(body)
+            if room is None or name is None or not 0 < room < body[name]:
                 raise
-            return await super()._answer(body | {self._max_tokens_name: room})
+            return replace(await super()._answer(body | {name: room}), token_limit=room)
 
     async def _learn_models(self) -> None:
         """What the server serves, asked once.
@@ -106,7 +124,8 @@ class VLLMBackend(OpenAISdkBackend):
         if self.model_name not in lengths:
             served = ", ".join(map(repr, list(lengths)[:_MODELS_SHOWN]))
             raise ModelNotFoundError(
-                f"{self.base_url} does not serve the model {self.model_name!r}; it serves {served} (--model_name)"
+                f"{self.base_url} does not serve the model {self.model_name!r}; it serves {self._redacted(served)} "
+                "(--model_name)"
             )
         length = lengths[self.model_name]
         self._context_length = length if isinstance(length, int) else None
@@ -115,9 +134,10 @@ class VLLMBackend(OpenAISdkBackend):
     def _body(self, request: Request) -> dict[str, Any]:
         # Where a request says nothing, the server takes what comes with the model (generation_config.json).
         body = _SAMPLING_OFF | super()._body(request)
-        if self._context_length is not None:
+        name = max_tokens_name(body)
+        if self._context_length is not None and name is not None:
             # It refuses a number that no prompt would leave room for, while a reply is cut at the context's end.
-            body[self._max_tokens_name] = min(body[self._max_tokens_name], self._context_length)
+            body[name] = min(body[name], self._context_length)
         return body
 
     def _choices_format(self, request: Request) -> dict[str, Any]:

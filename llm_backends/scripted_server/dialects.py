@@ -48,18 +48,27 @@ def unknown_model(dialect: Dialect, model: str) -> tuple[str, str | None]:
     return f"The model `{model}` does not exist.", "model_not_found"
 
 
-def too_long(dialect: Dialect, prompt_tokens: int, limit: int) -> tuple[str, str | None]:
-    """The message and the code of a 400."""
+def too_long(dialect: Dialect, prompt_tokens: int, limit: int) -> tuple[int, str, str | None]:
+    """The status, the message and the code."""
     if dialect == "anthropic":
-        return f"prompt is too long: {prompt_tokens} tokens > {limit} maximum", None
+        return 400, f"prompt is too long: {prompt_tokens} tokens > {limit} maximum", None
+    if dialect == "together":
+        return (
+            403,
+            f"Input validation error: `inputs` tokens + `max_new_tokens` must be <= {limit}. Given: {prompt_tokens} "
+            "`inputs` tokens and 1 `max_new_tokens`",
+            None,
+        )
     if dialect == "vllm":
         return (
+            400,
             f"This model's maximum context length is {limit} tokens. However, your prompt contains {prompt_tokens} "
             "input tokens, which exceeds this limit even without any output tokens. Please reduce the length of the "
             "input prompt.",
             None,
         )
     return (
+        400,
         f"This model's maximum context length is {limit} tokens. However, your messages resulted in {prompt_tokens} "
         "tokens. Please reduce the length of the messages.",
         "context_length_exceeded",

@@ -56,6 +56,7 @@ class ScriptedServer:
         dialect: Dialect = "openai",
         models: Sequence[str] = ("scripted",),
         faults: Mapping[int, Fault] | None = None,
+        models_fault: Status | None = None,
         key: str | None = None,
         first_s: float = 0.0,
         per_token_s: float = 0.0,
@@ -67,6 +68,7 @@ class ScriptedServer:
         :param dialect: whose fields are taken, and whose words errors have. Anthropic's messages have their own.
         :param models: those that are served; any other is a 404.
         :param faults: what to do instead of replying, by number of the call, counted from 0.
+        :param models_fault: what to answer instead of listing the models.
         :param key: calls with another are refused with 401; None takes any.
         :param first_s: seconds before the first token of a reply.
         :param per_token_s: seconds for each of its tokens.
@@ -81,6 +83,7 @@ class ScriptedServer:
         self.faults = dict(faults or {})
         self.reply = reply
         self._dialect = dialect
+        self._models_fault = models_fault
         self._key = key
         self._first_s = first_s
         self._per_token_s = per_token_s
@@ -156,6 +159,8 @@ class ScriptedServer:
         path = request.path.removeprefix("/v1")
         if request.method == "POST" and path in ("/chat/completions", "/messages"):
             return await self._answer_call(request, "anthropic" if path == "/messages" else self._dialect)
+        if path == "/models" and self._models_fault is not None:
+            return self._failure_of(self._models_fault, self._dialect)
         if path == "/models":
             return HttpAnswer.of_json(200, models_body(self.models, self._max_model_len))
         if path == "/health":
@@ -199,8 +204,7 @@ class ScriptedServer:
         if not isinstance(answer, (str, Reply)) and call.fault is None:
             call.fault = type(answer).__name__
         if isinstance(answer, Status):
-            body = error_body(dialect, answer.code, answer.message, answer.error_code, answer.param)
-            return HttpAnswer.of_json(answer.code, body, answer.headers)
+            return self._failure_of(answer, dialect)
         if isinstance(answer, Reset):
             return HttpAnswer(0, b"", reset=True)
         if isinstance(answer, Raw):
@@ -213,6 +217,11 @@ class ScriptedServer:
         await asyncio.sleep(self._first_s + self._per_token_s * completion_tokens)
         body = reply_body(dialect, call, reply, prompt_tokens, completion_tokens)
         return replace(HttpAnswer.of_json(200, body), cut_short=isinstance(answer, Truncated))
+
+    @staticmethod
+    def _failure_of(status: Status, dialect: Dialect) -> HttpAnswer:
+        body = error_body(dialect, status.code, status.message, status.error_code, status.param)
+        return HttpAnswer.of_json(status.code, body, status.headers)
 
     def _checked(self, call: Call, dialect: Dialect) -> Answer:
         """The reply to a request that is right, or the refusal of one that is not."""
@@ -230,7 +239,7 @@ class ScriptedServer:
         prompt_tokens = _prompt_tokens(call)
         if prompt_tokens >= self._max_model_len:
             call.fault = "refused"
-            return Status(400, *too_long(dialect, prompt_tokens, self._max_model_len))
+            return Status(*too_long(dialect, prompt_tokens, self._max_model_len))
         return self.reply(call)
 
 

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from llm_backends.errors import BadRequestError, EngineDiedError, RequestTimeoutError
+from llm_backends.model_files import model_files
 from llm_backends.vllm_server.hardware import Hardware, this_machine
 from llm_backends.vllm_server.log_file import LogTail, last_lines
 from llm_backends.vllm_server.options import ServerOptions
@@ -72,7 +73,8 @@ async def launch_server(
         plan = plan_launch(model, port, options, hardware, environment)
         await asyncio.to_thread(check_has_vllm, find_python(options, environment))
         on_progress(StartProgress(0.0, plan.notes, (), ""))
-        record = _spawn(plan, port, options, user)
+        files = await asyncio.to_thread(model_files, plan.model)
+        record = _spawn(plan, port, options, user, files)
         try:
             registry.write(record)
             return await wait_until_ready(record, options.timeout_s, on_progress, registry)
@@ -133,7 +135,9 @@ def with_log_end(message: str, record: ServerRecord) -> str:
     )
 
 
-def _spawn(plan: LaunchPlan, port: int, options: ServerOptions, user: ServerUser | None) -> ServerRecord:
+def _spawn(
+    plan: LaunchPlan, port: int, options: ServerOptions, user: ServerUser | None, files: dict[str, str]
+) -> ServerRecord:
     log = _new_log(options.log_dir, plan.model, port)
     pid = os.posix_spawnp(
         plan.command[0],
@@ -158,6 +162,7 @@ def _spawn(plan: LaunchPlan, port: int, options: ServerOptions, user: ServerUser
         started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         leader=leader,
         processes=frozenset({leader}),
+        model_files=files,
         settings=options.settings(),
         ready=False,
         auto_started=user is not None,

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import ipaddress
 import json
 import os
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,9 +25,12 @@ from llm_backends.errors import (
     RequestTimeoutError,
     ServerError,
 )
+from llm_backends.hosted.addresses import checked_base_url, is_loopback
 
 _LONGEST_REPLY = 10 * 2**20
 _LONGEST_SHOWN = 300
+_SHORTEST_KEY = 8
+"""A shorter one occurs in ordinary words."""
 _CHOICES = ("yes", "no")
 
 
@@ -75,12 +76,11 @@ class ServerProbe:
         :param api_key: None takes VLLM_API_KEY, if set.
         :raises BadRequestError: it is no URL of a server.
         """
-        host = _host_of(base_url)
-        self._root = base_url.rstrip("/").removesuffix("/v1").rstrip("/")
+        self._root = checked_base_url(base_url).removesuffix("/v1").rstrip("/")
         self._key = api_key if api_key is not None else os.environ.get("VLLM_API_KEY")
         self._timeout_s = timeout_s
         # A proxy for the world outside must not be asked for a server on this machine.
-        proxies = [urllib.request.ProxyHandler({})] if _is_loopback(host) else []
+        proxies = [urllib.request.ProxyHandler({})] if is_loopback(self._root) else []
         self._open = urllib.request.build_opener(*proxies).open
 
     @property
@@ -159,10 +159,10 @@ class ServerProbe:
         request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310 (http or https, checked)
         try:
             with self._open(request, timeout=self._timeout_s) as reply:
-                return bytes(reply.read(_LONGEST_REPLY))
+                return self._without_key(reply.read(_LONGEST_REPLY))
         except urllib.error.HTTPError as error:
             with error:
-                raise _refusal(url, error.code, error.read(_LONGEST_REPLY)) from error
+                raise _refusal(url, error.code, self._without_key(error.read(_LONGEST_REPLY))) from error
         except TimeoutError as error:
             raise RequestTimeoutError(f"{url} did not reply within {self._timeout_s:.0f} s") from error
         except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
@@ -170,6 +170,11 @@ class ServerProbe:
             if isinstance(reason, TimeoutError):
                 raise RequestTimeoutError(f"{url} did not reply within {self._timeout_s:.0f} s") from error
             raise ConnectionFailedError(f"{url} cannot be reached: {reason}") from error
+
+    def _without_key(self, reply: bytes) -> bytes:
+        """The reply of a server that may show what it was sent."""
+        key = self._key or ""
+        return reply if len(key) < _SHORTEST_KEY else reply.replace(key.encode(), b"[redacted key]")
 
 
 async def check_server(base_url: str, *, api_key: str | None = None, timeout_s: float = 60.0) -> ServerCheck:
@@ -219,24 +224,3 @@ def _refusal(url: str, status: int, body: bytes) -> BackendError:
     if status in (401, 403):
         return AuthenticationError(f"{message} (set VLLM_API_KEY to the server's key)")
     return ServerError(message) if status >= 500 else BadRequestError(message)
-
-
-def _host_of(base_url: str) -> str:
-    try:
-        parts = urllib.parse.urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None  # brackets that do not match, or a port that is no number
-    plain = base_url.isascii() and base_url.isprintable() and " " not in base_url
-    if not host or port == 0 or not plain or not base_url.startswith(("http://", "https://")):
-        raise BadRequestError(
-            f"base URL is {base_url!r}; it must be as http://127.0.0.1:8000/v1 (--base_url, or VLLM_BASE_URL)"
-        )
-    return host
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -54,6 +54,8 @@ class ServerRecord(BaseModel):
     """The first process; its pid is the number of the session."""
     processes: frozenset[ProcessIdentity]
     """Those known to belong to it, the leader among them."""
+    model_files: dict[str, str] = {}
+    """`model_files` of the model when the server started; empty for a model that is no directory."""
     settings: dict[str, Any]
     """`ServerOptions.settings`."""
     ready: bool

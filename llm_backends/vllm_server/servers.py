@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_backends.errors import EngineDiedError
+from llm_backends.model_files import model_files
 from llm_backends.vllm_server.hardware import Hardware
 from llm_backends.vllm_server.launch import (
     OnProgress,
+    StartProgress,
     launch_server,
     stop_server,
     wait_until_ready,
@@ -144,7 +146,8 @@ async def ensure_server(
     registry: ServerRegistry | None = None,
     hardware: Hardware | None = None,
 ) -> RunningServer:
-    """A server for a run: one of ours with this model and the same settings, else a new one.
+    """A server for a run: one of ours with this model and the same settings, else a new one. One whose model
+    directory has changed since it started still has the old weights, and is left alone.
 
     If the run is killed before it closes a new one, that stays in the registry: the next run takes it up, or it
     is stopped by hand. Parameters and errors are those of `start_server`.
@@ -164,9 +167,17 @@ async def ensure_server(
 async def _reuse(
     model: str, options: ServerOptions, on_progress: OnProgress, registry: ServerRegistry, user: ServerUser
 ) -> RunningServer | None:
+    files = await asyncio.to_thread(model_files, resolve_model(model))
     for record in registry.records():
         fits = record.model == resolve_model(model) and record.settings == options.settings()
         if not fits or options.port not in (None, record.port):
+            continue
+        if record.model_files != files:
+            if record.runs:
+                note = (
+                    f"{model} has changed since the server on port {record.port} started, so it is not used"
+                )
+                on_progress(StartProgress(0.0, (note,), (), ""))
             continue
         async with registry.locked_for_change(record):
             current = registry.current(record)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,32 @@ async def test_other_settings_or_another_model_are_another_server(
     assert longer.max_model_len == 64
     for server in (first, longer, other):
         assert await server.close() is True
+
+
+async def test_a_server_with_other_weights_is_another_server(
+    options: ServerOptions, progress: Progress, place: Path
+) -> None:
+    weights = place / "model" / "model.safetensors"
+    weights.parent.mkdir()
+    weights.write_bytes(b"one")
+    anywhere = replace(options, port=None)
+    first = await ensured(options, progress, "model")
+    same = await ensured(anywhere, progress, "model")
+    weights.write_bytes(b"two")
+    retrained = await ensured(anywhere, progress, "model")
+    assert (same.started_here, retrained.started_here) == (False, True)
+    assert same.record.leader == first.record.leader
+    assert (
+        progress.notes.count(
+            f"model has changed since the server on port {options.port} started, so it is not used"
+        )
+        == 1
+    )
+    again = await ensured(anywhere, progress, "model")
+    assert again.record.leader == retrained.record.leader
+    for server in (same, first, again, retrained):
+        await server.close()
+    assert ServerRegistry().records() == ()
 
 
 async def test_what_a_killed_run_leaves_is_taken_up(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_backends import BadRequestError, ConnectionFailedError
+from llm_backends import BackendError, BadRequestError, ConnectionFailedError
+from llm_backends.scripted_server import ScriptedServer, Status
 from llm_backends.vllm_server import ServerOptions, check_server, start_server
 from llm_backends.vllm_server.probe import ServerProbe
 from tests.vllm_server.conftest import CPU_ONLY, Progress
@@ -61,6 +62,16 @@ async def test_a_key_is_sent(
     await server.stop()
 
 
+@pytest.mark.parametrize("before", [0, 260], ids=["in full", "where it is shortened"])
+async def test_a_server_that_shows_the_key(before: int) -> None:
+    key = "sk-probe-0123456789"
+    fault = Status(400, f"{'.' * before}Bearer {key}")
+    with ScriptedServer(models_fault=fault) as server, pytest.raises(BackendError, match="400") as caught:
+        await ServerProbe(server.base_url, api_key=key).models()
+    assert "Bearer" in str(caught.value)
+    assert "sk-" not in str(caught.value)
+
+
 async def test_nothing_there(port: int) -> None:
     (step,) = (await check_server(f"http://127.0.0.1:{port}/v1")).steps
     assert (step.name, step.ok) == ("health", False)
@@ -92,6 +103,8 @@ def test_with_and_without_the_version(url: str) -> None:
         "http://h:x/v1",
         "http://h/\u00e9",
         "http://h /v1",
+        "http://h:0/v1",
+        "http://user:secret@h/v1",
     ],
 )
 def test_what_is_no_url_is_refused(url: str) -> None:

@@ -182,7 +182,7 @@ def test_all_of_ours_are_stopped(flag: str) -> None:
         (["stop"], "either --port N, or --kill_all"),
         (["stop", "--port", "1", "--all"], "either --port N, or --kill_all"),
         (["check", "--port", "1", "--base_url", "http://h/v1"], "name two servers"),
-        (["check", "--base-url", "h"], "base URL is 'h'"),
+        (["check", "--base-url", "h"], "the server's address is 'h'"),
         (["start", "--gpus", "0,0"], "--gpus"),
         (["start", "--gpus", "0,1"], "leave --gpus out"),
         (["start", "--python", "/no/python"], "--python"),

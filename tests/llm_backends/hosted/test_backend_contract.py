@@ -21,6 +21,7 @@ from llm_backends import (
     Backend,
     BackendClosedError,
     BackendError,
+    BadRequestError,
     ConnectionFailedError,
     ContentFilterError,
     ContextLengthError,
@@ -344,8 +345,6 @@ async def test_a_reply_that_is_no_choice_is_asked_for_again(rig: Rig) -> None:
 
 
 async def test_choices_in_words(rig: Rig) -> None:
-    if rig.dialect == "vllm":
-        pytest.skip("constrains choices itself")
     rig.answers("Neither.", "I would pick **compute**.")
     async with rig.backend(structured_output="words") as backend:
         assert (await backend.complete(_CHOOSE)).text == "Compute"
@@ -357,8 +356,6 @@ async def test_choices_in_words(rig: Rig) -> None:
 
 
 async def test_choices_that_the_prompt_does_not_name_are_listed(rig: Rig) -> None:
-    if rig.dialect == "vllm":
-        pytest.skip("constrains choices itself")
     rig.answers("go")
     async with rig.backend(structured_output="words") as backend:
         assert (await backend.complete(replace(_CHOOSE, choices=("Go", "Stay")))).text == "Go"
@@ -410,6 +407,35 @@ async def test_a_parameter_that_is_not_taken_is_left_out(rig: Rig) -> None:
         assert len([note for note in backend.notes if "temperature" in note]) == 1
     assert "temperature" not in rig.server.calls[-1].body
     assert len(rig.server.calls) <= 7
+
+
+async def test_what_the_user_gives_in_extra_body_is_not_left_out(rig: Rig) -> None:
+    refusal = Status(400, "Unsupported value: 'temperature' does not support 1 with this model.")
+    rig.answers(*[refusal] * 10, "text")
+    async with rig.backend(extra_body={"temperature": 1}) as backend:
+        with pytest.raises(BadRequestError, match="'temperature' does not support 1"):
+            await backend.complete(_ASK)
+        assert not [note for note in backend.notes if "left out" in note]
+    assert len(rig.server.calls) == 1
+
+
+async def test_a_refusal_that_nothing_can_be_done_about_ends_the_call(rig: Rig) -> None:
+    """Whatever it complains of, again and again."""
+    for name in ("temperature", "max_tokens", "max_completion_tokens", "response_format", "output_config"):
+        rig.server.calls.clear()
+        rig.answers(*[Status(400, f"{name}: Extra inputs are not permitted")] * 10, "text")
+        async with rig.backend() as backend:
+            with pytest.raises(BadRequestError, match=name):
+                await backend.complete(_ASK)
+        assert len(rig.server.calls) <= 3
+
+
+@pytest.mark.parametrize("said", ["inf", "nan", "-3", "1e400"])
+async def test_what_is_no_time_is_not_waited_for(rig: Rig, said: str) -> None:
+    rig.server.faults = {0: Status(429, "slow down", headers={"retry-after": said})}
+    async with rig.backend() as backend:
+        await backend.complete(_ASK)
+    assert 1 <= rig.waits.seconds[0] <= 2, "as where the server does not say"
 
 
 async def test_a_rate_limit_is_waited_out(rig: Rig) -> None:
@@ -551,6 +577,44 @@ async def test_the_key_is_in_no_message(rig: Rig, fault: Any) -> None:
         rig.server.reply = lambda call: Reply(f"the key is {_KEY}")
         assert _KEY not in (await backend.complete(_ASK)).text
         assert _KEY not in repr(backend.cache_identity())
+
+
+@pytest.mark.parametrize("before", [0, 290], ids=["in full", "where it is shortened"])
+async def test_the_key_is_in_no_message_outside_of_requests(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    fault = Status(401, f"{'.' * before}Bearer {_KEY}")
+    with ScriptedServer(dialect=rig.dialect, models_fault=fault) as server:
+        async with _HOSTED[rig.dialect](_MODEL, base_url=server.base_url) as backend:
+            with pytest.raises(AuthenticationError) as caught:
+                await backend.list_models()
+            assert _KEY[:3] not in "".join(_chain(caught.value))
+            if rig.dialect == "vllm":
+                with pytest.raises(AuthenticationError) as caught:
+                    await backend.check_model()
+                assert _KEY[:3] not in "".join(_chain(caught.value))
+
+
+async def test_tokens_are_counted_on_the_safe_side(rig: Rig) -> None:
+    async with rig.backend() as backend:
+        assert backend.count_tokens(()) == 0
+        assert backend.count_tokens((Message("user", ""),)) == 8
+        assert backend.count_tokens((Message("user", "four"), Message("assistant", "three"))) == 8 + 2 + 8 + 2
+        counted = backend.count_tokens(_MESSAGES)
+        assert counted is not None
+        assert counted > (await backend.complete(_ASK)).usage.prompt_tokens
+        assert backend.count_tokens((Message("user", "\u4e09\u4e2a\u5b57\ud800"),)) == 8 + 4
+
+
+async def test_the_limit_on_tokens_is_told_where_it_is_another(rig: Rig) -> None:
+    async with rig.backend() as backend:
+        assert (await backend.complete(_ASK)).token_limit is None
+        choosing = await backend.complete(_CHOOSE)
+        assert choosing.token_limit == len("Compute") + 32
+    async with rig.backend(extra_body={"max_tokens": 3}) as backend:
+        rig.answers("one two three four five")
+        cut = await backend.complete(_ASK)
+    assert (cut.text, cut.token_limit, cut.spent.replies) == ("one two three", 3, 1)
 
 
 def _chain(error: BaseException | None) -> Iterator[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from llm_backends import (
+    AuthenticationError,
     BadRequestError,
     ContextLengthError,
     FinishReason,
@@ -20,7 +22,7 @@ from llm_backends import (
     TokenLogprob,
     UnsupportedError,
 )
-from llm_backends.hosted.anthropic import AnthropicBackend
+from llm_backends.hosted.anthropic import AnthropicBackend, read_message
 from llm_backends.hosted.json_schemas import closed_schema
 from llm_backends.hosted.openai import OpenAIBackend
 from llm_backends.hosted.parameters import refused_parameter
@@ -88,6 +90,39 @@ async def test_a_vllm_that_does_not_cut_is_asked_for_what_is_left() -> None:
             completion = await backend.complete(Request(_ASK.messages, Sampling(max_tokens=60)))
     assert completion.finish_reason is FinishReason.LENGTH
     assert [call.body["max_tokens"] for call in server.calls] == [60, 40]
+    assert completion.token_limit == 40
+    assert completion.spent.replies == 1
+
+
+def test_vllm_is_known_by_the_files_of_a_model_directory(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+
+    def identity(port: int) -> dict[str, object]:
+        return dict(VLLMBackend(str(folder), base_url=f"http://127.0.0.1:{port}/v1").cache_identity())
+
+    assert identity(8000) != identity(8001), "nothing is known of the weights"
+    (folder / "model.safetensors").write_bytes(b"one")
+    first = identity(8000)
+    assert identity(8001) == first
+    assert "8000" not in repr(first)
+    (folder / "model.safetensors").write_bytes(b"two")
+    assert identity(8000) != first
+    elsewhere = VLLMBackend("org/model", base_url="http://127.0.0.1:8000/v1").cache_identity()
+    assert elsewhere["base_url"] == "http://127.0.0.1:8000/v1"
+
+
+async def test_vllm_may_be_asked_in_words() -> None:
+    with ScriptedServer(lambda call: "I choose Stay.", dialect="vllm") as server:
+        backend = VLLMBackend("scripted", base_url=server.base_url, structured_output="words")
+        async with backend:
+            assert (await backend.complete(_CHOOSE)).text == "Stay"
+    assert "structured_outputs" not in server.calls[0].body
+    for mode in ("auto", "json_schema"):
+        assert VLLMBackend("m", structured_output=mode).structured_output == "json_schema"
+    wrong: Any = "json"
+    with pytest.raises(BadRequestError, match="structured_output is 'json'"):
+        VLLMBackend("m", structured_output=wrong)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +229,75 @@ async def test_a_model_that_refuses_logprobs_chooses_without() -> None:
     assert len(server.calls) == 2
 
 
+@pytest.mark.parametrize("status", [400, 403])
+async def test_logprobs_that_a_model_forbids(status: int) -> None:
+    def reply(call: Call) -> Answer:
+        if "logprobs" in call.body:  # what OpenAI says of o4-mini and gpt-5
+            return Status(status, "You are not allowed to request logprobs from this model")
+        return choice_text(call, "Stay")
+
+    with ScriptedServer(reply) as server:
+        async with OpenAIBackend("scripted", base_url=server.base_url) as backend:
+            with pytest.raises(UnsupportedError, match="not allowed to request logprobs"):
+                await backend.complete(Request(_ASK.messages, logprobs=2))
+            completion = await backend.complete(_CHOOSE)
+            assert (completion.text, completion.choice_probabilities) == ("Stay", None)
+            assert any("takes no logprobs" in note for note in backend.notes)
+            await backend.complete(_CHOOSE)
+    assert ["logprobs" in call.body for call in server.calls] == [True, True, False, False]
+
+
+async def test_a_model_that_is_forbidden_is_an_error() -> None:
+    refusal = Status(403, "Project `p` does not have access to model `scripted`", "model_not_found")
+    with ScriptedServer(lambda call: refusal) as server:
+        async with OpenAIBackend("scripted", base_url=server.base_url) as backend:
+            with pytest.raises(AuthenticationError, match="does not have access"):
+                await backend.complete(_CHOOSE)
+    assert len(server.calls) == 1
+
+
+async def test_a_format_in_extra_body_is_not_left_out() -> None:
+    calls = 0
+
+    def reply(call: Call) -> Answer:
+        nonlocal calls
+        calls += 1
+        return Status(400, "'response_format' is not supported with this model.") if calls < 10 else "Go"
+
+    extra = {"response_format": {"type": "json_object"}}
+    for asked in (_ASK, _CHOOSE):
+        calls = 0
+        with ScriptedServer(reply) as server:
+            async with OpenAIBackend("scripted", base_url=server.base_url, extra_body=extra) as backend:
+                with pytest.raises(BadRequestError, match="response_format"):
+                    await backend.complete(asked)
+        assert calls == 1
+
+
+async def test_a_limit_in_extra_body_goes_without_the_usual_one() -> None:
+    extra = {"max_completion_tokens": 3}
+    kinds: tuple[Any, ...] = (OpenAIBackend, VLLMBackend)
+    for kind in kinds:
+        with ScriptedServer(dialect="vllm", max_model_len=100) as server:
+            async with kind("scripted", base_url=server.base_url, extra_body=extra) as backend:
+                completion = await backend.complete(_ASK)
+        assert "max_tokens" not in server.calls[0].body
+        assert completion.token_limit == 3
+
+
+async def test_a_limit_of_the_server_s_own() -> None:
+    def reply(call: Call) -> Answer:
+        for name in ("max_tokens", "max_completion_tokens"):
+            if name in call.body:
+                return Status(400, f"Unsupported parameter: {name}")
+        return Reply("half a", finish_reason="length", completion_tokens=2)
+
+    with ScriptedServer(reply) as server:
+        async with OpenAIBackend("scripted", base_url=server.base_url) as backend:
+            completion = await backend.complete(_ASK)
+    assert (completion.text, completion.token_limit, completion.spent.replies) == ("half a", 2, 1)
+
+
 async def test_a_value_that_is_wrong_is_an_error() -> None:
     refusal = Status(
         400, "max_tokens is too large: 8. This model supports at most 4.", "invalid_value", "max_tokens"
@@ -248,15 +352,28 @@ async def test_together_takes_an_address_with_and_without_its_version() -> None:
 # Anthropic
 
 
-async def test_anthropic_marks_the_conversation_for_the_cache() -> None:
+async def test_anthropic_marks_a_conversation_for_the_cache() -> None:
     messages = (Message("system", "One."), Message("system", "Two."), *_ASK.messages)
     with ScriptedServer() as server:
         async with AnthropicBackend("scripted", base_url=server.base_url) as backend:
             await backend.complete(Request(messages))
-    body = server.calls[0].body
-    assert body["cache_control"] == {"type": "ephemeral"}
-    assert body["system"] == "One.\n\nTwo."
-    assert [turn["role"] for turn in body["messages"]] == ["user"]
+            await backend.complete(
+                Request((*messages, Message("assistant", "Go"), Message("user", "And now?")))
+            )
+    single, several = (call.body for call in server.calls)
+    assert "cache_control" not in single, "a prompt of one turn is not read again"
+    assert several["cache_control"] == {"type": "ephemeral"}
+    assert single["system"] == "One.\n\nTwo."
+    assert [turn["role"] for turn in single["messages"]] == ["user"]
+
+
+def test_a_context_of_anthropic_that_is_full_is_the_limit() -> None:
+    message = {
+        "content": [{"type": "text", "text": "half"}],
+        "usage": {"input_tokens": 9, "output_tokens": 5},
+    }
+    assert read_message(message | {"stop_reason": "model_context_window_exceeded"}).token_limit == 5
+    assert read_message(message | {"stop_reason": "max_tokens"}).token_limit is None
 
 
 def test_anthropic_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
