@@ -71,7 +71,8 @@ class RunConfig(BaseModel):
     """Examples by thought type, instead of those chosen from the taxonomy's chunks."""
 
     llm_framework: str | None = None
-    """None: ``local`` for the bundled model and for directories, else ``openai``."""
+    """None: ``vllm`` or ``openai`` where the address of such a server is given, else ``local`` for the bundled model
+    and for directories, else ``openai``."""
     model_name: str = BUNDLED
     base_url: str | None = None
     """Of an OpenAI-compatible server; None: the provider's."""
@@ -128,7 +129,11 @@ class RunConfig(BaseModel):
     @property
     def reasoner(self) -> ModelChoice:
         """The main model."""
-        framework = self.llm_framework or _usual_framework(self.model_name, "openai")
+        served = self.vllm_base_url is not None or self.vllm_auto_start
+        usual = (
+            "vllm" if served else "openai" if self.base_url else _usual_framework(self.model_name, "openai")
+        )
+        framework = self.llm_framework or usual
         return ModelChoice(
             framework,
             self.model_name,

@@ -71,9 +71,15 @@ class Display(Observer):
             "vanilla" if config.vanilla_baseline else f"level {config.label_level}, planner {config.planner}"
         )
         self._line(f"{len(run.problems.problems)} problems of {run.problems.path}, {how}")
+        address = "" if config.reasoner.base_url is None else f" at {config.reasoner.base_url}"
         self._line(
-            f"model {config.model_name} ({config.framework}), temperature {config.temperature}, seed {config.seed}"
+            f"model {config.model_name} ({config.framework}{address}), temperature {config.temperature}, "
+            f"seed {config.seed}"
         )
+        planner = config.planner_model
+        if planner != config.reasoner and config.planner == "model" and not config.vanilla_baseline:
+            address = "" if planner.base_url is None else f" at {planner.base_url}"
+            self._line(f"planner's model {planner.model_name} ({planner.framework}{address})")
         for note in run.notes:
             self._line(f"note: {note}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from hierarchical_reasoning.cli.failures import reported, until_interrupted
+from hierarchical_reasoning.cli.failures import Broken, reported, until_interrupted
 from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
 from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
@@ -223,6 +223,7 @@ def _dry_run(config: RunConfig, display: Display) -> None:
 async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
     from hierarchical_reasoning.assembly import check, prepare
     from hierarchical_reasoning.backends import make_backends
+    from hierarchical_reasoning.outcomes import Outcome
     from hierarchical_reasoning.results import check_writable
     from hierarchical_reasoning.runner import execute, open_journal, owed
 
@@ -239,6 +240,9 @@ async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
                 with display.progress(len(owed(parts, journal))):
                     finished = await execute(parts, backends, journal, display)
     display.end(finished)
+    summary = finished.results.summary
+    if summary.n and summary.outcomes[Outcome.ERROR] == summary.n:
+        raise Broken(f"every one of the {summary.n} problems ended in an error; go on with --resume")
 
 
 @asynccontextmanager
