@@ -5,7 +5,8 @@ vector joins what its description says with the mean of the chunks that carry it
 labels is cut at `levels` strictly growing sizes; a node that no cut divides is repeated on the next level, so
 that depth and level agree for every node. The order of the rollouts does not matter.
 
-Left out on purpose: chunking and labeling raw text, levels finer than the given labels, and names by a model.
+Left out on purpose: chunking and labeling raw text, levels finer than the given labels, and names by a model: see
+`taxonomy.pipeline`.
 """
 
 import hashlib
@@ -13,17 +14,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from taxonomy.cluster import Cut, choose_cuts
+from taxonomy.built import BuiltTaxonomy, LabeledChunk, Sample, tree_nodes
+from taxonomy.cluster import choose_cuts
 from taxonomy.embed import embed_texts
 from taxonomy.errors import BuildError
-from taxonomy.model import Taxonomy, TaxonomyNode
+from taxonomy.model import Taxonomy
 from taxonomy.naming import Member, excerpt_description, name_node
 from taxonomy.rollouts import Rollout, rollout_lines
+
+__all__ = ["BuildParameters", "BuiltTaxonomy", "LabeledChunk", "build_taxonomy"]
 
 MAX_GIVEN_LABELS = 512
 
@@ -57,32 +62,6 @@ class BuildParameters:
             )
 
 
-@dataclass(frozen=True)
-class LabeledChunk:
-    """A chunk of the rollouts that a taxonomy was built from."""
-
-    rollout_id: str
-    idx: int
-    text: str
-    given_label: str
-
-
-@dataclass(frozen=True)
-class BuiltTaxonomy:
-    """A taxonomy with all that its directory tells about how it came about."""
-
-    taxonomy: Taxonomy
-    cuts: tuple[Cut, ...]
-    """One per level; items are `taxonomy.given_labels` in order."""
-    chunks: tuple[LabeledChunk, ...]
-    """Sorted by rollout id, each rollout's chunks in their own order."""
-    parameters: BuildParameters
-    rollouts_sha256: str
-    """Of the rollouts' content, whatever the order they came in."""
-    warnings: tuple[str, ...]
-    """What differs from what was asked for, in sentences."""
-
-
 def build_taxonomy(
     rollouts: Iterable[Rollout],
     *,
@@ -91,12 +70,14 @@ def build_taxonomy(
     seed: int = 0,
     dimensions: int = 100,
     description_weight: float = 0.5,
+    vectors: NDArray[np.float64] | None = None,
 ) -> BuiltTaxonomy:
     """Build the tree of the given labels.
 
     Where there are fewer given labels than `levels`, there are as many levels as labels, and a warning says
     so. `level_sizes` sets the number of thought types of each level instead; the last is that of the given
-    labels.
+    labels. `vectors` are those of the chunks that have a label, a unit-length row each, the rollouts sorted by id;
+    None is TF-IDF of the texts.
 
     Raises:
         BuildError: no rollouts, no labels, too many distinct ones, ids used twice, or a parameter out of
@@ -105,12 +86,13 @@ def build_taxonomy(
     sizes = None if level_sizes is None else tuple(level_sizes)
     parameters = BuildParameters(levels, sizes, seed, dimensions, description_weight)
     ordered = sorted(rollouts, key=lambda rollout: rollout.id)
-    _check_ids(ordered)
+    check_ids(ordered)
     warnings: list[str] = []
     chunks = _labeled_chunks(ordered, warnings)
-    chunks_of = _positions_by_label(chunks)
-    vectors = embed_texts([chunk.text for chunk in chunks], dimensions=dimensions, seed=seed)
-    members = _members(ordered, chunks, chunks_of, vectors, warnings)
+    chunks_of = positions_by_label(chunks)
+    if vectors is None:
+        vectors = embed_texts([chunk.text for chunk in chunks], dimensions=dimensions, seed=seed)
+    members = members_of_labels(ordered, chunks, chunks_of, vectors, warnings)
     if sizes is not None and sizes[-1] != len(members):
         raise BuildError(
             f"level sizes are {sizes}, but the last level holds the given labels, which are {len(members)} "
@@ -122,11 +104,17 @@ def build_taxonomy(
             f"built with {len(members)} (--levels)"
         )
     means = np.stack([vectors[chunks_of[member.label]].mean(axis=0) for member in members])
-    label_vectors = _label_vectors(members, means, parameters)
+    label_vectors = vectors_of_labels(members, means, description_weight, seed)
     cuts = choose_cuts(label_vectors, min(levels, len(members)), sizes)
+    samples = tuple(Sample(member.label, member.size) for member in members)
+
+    def name(level: int, _cluster: int, items: list[int]) -> tuple[str, str]:
+        return name_node([members[item] for item in items], is_root=level == 0)
+
     return BuiltTaxonomy(
-        taxonomy=Taxonomy(tuple(_nodes(members, cuts)), source="the taxonomy being built"),
+        taxonomy=Taxonomy(tuple(tree_nodes(cuts, samples, name)), source="the taxonomy being built"),
         cuts=cuts,
+        samples=samples,
         chunks=chunks,
         parameters=parameters,
         rollouts_sha256=hashlib.sha256(rollout_lines(ordered)).hexdigest(),
@@ -134,7 +122,8 @@ def build_taxonomy(
     )
 
 
-def _check_ids(rollouts: Sequence[Rollout]) -> None:
+def check_ids(rollouts: Sequence[Rollout]) -> None:
+    """Raises BuildError where there are no rollouts, or two share an id."""
     if not rollouts:
         raise BuildError("there are no rollouts to build from")
     repeated = [rollout_id for rollout_id, times in Counter(r.id for r in rollouts).items() if times > 1]
@@ -144,8 +133,10 @@ def _check_ids(rollouts: Sequence[Rollout]) -> None:
 
 def _labeled_chunks(rollouts: Sequence[Rollout], warnings: list[str]) -> tuple[LabeledChunk, ...]:
     everything = [(rollout.id, chunk) for rollout in rollouts for chunk in rollout.chunks]
+    labels = sorted({chunk.label for _, chunk in everything if chunk.label is not None})
+    sample_of = {label: sample for sample, label in enumerate(labels)}
     chunks = tuple(
-        LabeledChunk(rollout_id, chunk.idx, chunk.text, chunk.label)
+        LabeledChunk(rollout_id, chunk.idx, chunk.text, chunk.label, sample_of[chunk.label])
         for rollout_id, chunk in everything
         if chunk.label is not None
     )
@@ -160,25 +151,41 @@ def _labeled_chunks(rollouts: Sequence[Rollout], warnings: list[str]) -> tuple[L
     return chunks
 
 
-def _positions_by_label(chunks: Sequence[LabeledChunk]) -> dict[str, list[int]]:
+def positions_by_label(
+    chunks: Sequence[LabeledChunk], *, at_most: int | None = MAX_GIVEN_LABELS
+) -> dict[str, list[int]]:
+    """By label, in order, the positions of its chunks.
+
+    Raises:
+        BuildError: there are more labels than `at_most`.
+    """
     positions: defaultdict[str, list[int]] = defaultdict(list)
     for position, chunk in enumerate(chunks):
-        positions[chunk.given_label].append(position)
-    if len(positions) > MAX_GIVEN_LABELS:
+        positions[cast("str", chunk.given_label)].append(position)
+    if at_most is not None and len(positions) > at_most:
         raise BuildError(
             f"the chunks carry {len(positions)} different labels; this builder keeps each given label pure "
-            f"and takes at most {MAX_GIVEN_LABELS}"
+            f"and takes at most {at_most}"
         )
     return dict(sorted(positions.items()))
 
 
-def _members(
+def members_of_labels(
     rollouts: Sequence[Rollout],
     chunks: Sequence[LabeledChunk],
     chunks_of: Mapping[str, list[int]],
     vectors: NDArray[np.float64],
     warnings: list[str],
 ) -> list[Member]:
+    """The labels with their most frequent descriptions; one that has none is described by its most typical chunk.
+
+    Args:
+        rollouts: in any order.
+        chunks: those that carry a label.
+        chunks_of: positions in `chunks`, by label.
+        vectors: of `chunks`.
+        warnings: gets what is to be said of descriptions.
+    """
     described: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for rollout in rollouts:
         for chunk in rollout.chunks:
@@ -212,8 +219,8 @@ def _medoid(positions: list[int], vectors: NDArray[np.float64]) -> int:
     return positions[int(np.argmax(np.round(own @ own.mean(axis=0), 9)))]
 
 
-def _label_vectors(
-    members: Sequence[Member], means: NDArray[np.float64], parameters: BuildParameters
+def vectors_of_labels(
+    members: Sequence[Member], means: NDArray[np.float64], description_weight: float, seed: int
 ) -> NDArray[np.float64]:
     """Unit-length rows: each label's mean chunk beside its description.
 
@@ -221,27 +228,6 @@ def _label_vectors(
     """
     from_chunks = normalize(means - means.mean(axis=0))
     label_texts = [f"{member.label}: {member.description}" for member in members]
-    from_descriptions = embed_texts(label_texts, dimensions=len(members), seed=parameters.seed)
-    share = parameters.description_weight
+    from_descriptions = embed_texts(label_texts, dimensions=len(members), seed=seed)
+    share = description_weight
     return np.hstack([np.sqrt(1 - share) * from_chunks, np.sqrt(share) * from_descriptions])
-
-
-def _nodes(members: Sequence[Member], cuts: Sequence[Cut]) -> Iterable[TaxonomyNode]:
-    """The clusters of every cut. Ids below the number of members are kept for the sample leaves."""
-    first_id = len(members)
-    parent_ids: list[str | None] = [None] * len(members)
-    for level, cut in enumerate(cuts):
-        for cluster in range(cut.n_clusters):
-            items = [item for item, its_cluster in enumerate(cut.assignment) if its_cluster == cluster]
-            inside = [members[item] for item in items]
-            label, description = name_node(inside, is_root=level == 0)
-            yield TaxonomyNode(
-                node_id=str(first_id + cluster),
-                label=label,
-                description=description,
-                parent_id=parent_ids[items[0]],
-                given_labels=tuple(sorted(member.label for member in inside)),
-                size=sum(member.size for member in inside),
-            )
-        parent_ids = [str(first_id + cluster) for cluster in cut.assignment]
-        first_id += cut.n_clusters

@@ -1,4 +1,4 @@
-"""`python -m taxonomy build|show`: the only place of this package that prints or exits.
+"""`python -m taxonomy`: with `cli_build` and `cli_looking` the only places of this package that print or exit.
 
 Labels, descriptions and paths come from files that may be untrusted, so all that is printed passes `visible`.
 """
@@ -8,10 +8,12 @@ from typing import Any
 
 import click
 
+from llm_backends import BackendError, PermanentError
+from taxonomy.cli_build import build
+from taxonomy.cli_looking import COMMANDS
 from taxonomy.directory import load_taxonomy
 from taxonomy.errors import TaxonomyError
 from taxonomy.model import Taxonomy, TaxonomyNode
-from taxonomy.rollouts import read_rollouts
 from taxonomy.terminal import visible
 
 _FILE_WIDTH = 1000
@@ -23,13 +25,15 @@ class _UserError(click.ClickException):
 
 
 class _Group(click.Group):
-    """Turns this package's errors into one line on stderr and exit status 2."""
+    """Turns the packages' errors into one line on stderr: exit status 2 for a mistake, 1 for a model that failed."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except TaxonomyError as error:
+        except (TaxonomyError, PermanentError) as error:
             raise _UserError(visible(str(error))) from error
+        except BackendError as error:
+            raise click.ClickException(visible(f"{type(error).__name__}: {error}")) from error
         except click.UsageError as error:
             message = error.format_message()
             if visible(message) == message:
@@ -39,62 +43,11 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Thought-type taxonomies from labeled rollouts."""
+    """Thought-type taxonomies from rollouts."""
 
 
-def _sizes(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(size) for size in text.split(","))
-    except ValueError:
-        raise click.BadParameter(
-            f"{text!r}: allowed are whole numbers with commas, as in 1,2,4,8,15"
-        ) from None
-
-
-@main.command(context_settings={"max_content_width": 110})
-@click.argument("rollouts", type=click.Path(path_type=Path))
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Directory to write.")
-@click.option("--overwrite", is_flag=True, help="Replace a taxonomy that was written there before.")
-@click.option("--levels", default=7, show_default=True, help="Levels, the root's included.")
-@click.option(
-    "--level_sizes",
-    callback=lambda context, option, value: _sizes(value),
-    help="Thought types at each level, as in 1,2,4,8,15, instead of sizes chosen by silhouette.",
-)
-@click.option("--seed", default=0, show_default=True, help="Seed of the dimension reduction.")
-@click.option("--dimensions", default=100, show_default=True, help="Dimensions kept of the chunk texts.")
-@click.option(
-    "--description_weight",
-    default=0.5,
-    show_default=True,
-    help="Weight of a label's description against its chunks, 0 to 1.",
-)
-def build(rollouts: Path, output: Path, overwrite: bool, **parameters: Any) -> None:
-    """Build a taxonomy directory from labeled ROLLOUTS: .jsonl or .jsonl.gz, with a rollout on every line, or .json,
-    with a list of them. A rollout, here on four lines:
-
-    \b
-    {"id": "r1", "problem": "What is 12 * 4 + 2?", "is_correct": true, "chunks": [
-      {"idx": 0, "label": "Multiplication", "label_description": "Multiply two numbers.", "text": "12 * 4 is 48."},
-      {"idx": 1, "label": "Addition", "label_description": "Add two numbers.", "text": "48 + 2 is 50."},
-      {"idx": 2, "label": "Answer Statement", "label_description": "State the answer.", "text": "It is 50."}]}
-
-    id, problem, chunks and the text of each chunk are needed; chunks without a label are left out.
-    """
-    from taxonomy.build import build_taxonomy
-    from taxonomy.directory_writer import check_output_directory, write_taxonomy_directory
-
-    check_output_directory(output, overwrite=overwrite)
-    built = build_taxonomy(read_rollouts(rollouts, flag="ROLLOUTS"), **parameters)
-    write_taxonomy_directory(built, output, inputs=[rollouts], overwrite=overwrite)
-    for warning in built.warnings:
-        _say(f"warning: {warning}", err=True)
-    sizes = ", ".join(str(cut.n_clusters) for cut in built.cuts)
-    _say(f"{len(built.chunks)} labeled chunks, {len(built.taxonomy.given_labels)} given labels")
-    _say(f"level sizes: {sizes}")
-    _say(f"written to {output}")
+for command in (build, *COMMANDS):
+    main.add_command(command)
 
 
 @main.command()
@@ -146,5 +99,5 @@ def _one_line(text: str) -> str:
     return " ".join(visible(text).split())
 
 
-def _say(text: str, *, err: bool = False) -> None:
-    click.echo(visible(text), err=err)
+def _say(text: str) -> None:
+    click.echo(visible(text))

@@ -42,15 +42,17 @@ def choose_cuts(
     if n_items == 1:
         return (Cut(1, (0,), 0.0, None),)
     merges = linkage(vectors, method="ward")
+    # All at once: SciPy walks the whole tree for a single cut too. The last column is that of one cluster.
+    partitions = cut_tree(merges)
     cuts: dict[int, Cut] = {}
 
     def score(n_clusters: int) -> float:
-        cuts[n_clusters] = _cut(vectors, merges, n_clusters)
+        cuts[n_clusters] = _cut(vectors, merges, partitions[:, n_items - n_clusters])
         silhouette = cuts[n_clusters].silhouette
         return -math.inf if silhouette is None else silhouette
 
     sizes = sizes or choose_sizes(n_items, levels, score)
-    return tuple(cuts.get(size) or _cut(vectors, merges, size) for size in sizes)
+    return tuple(cuts.get(size) or _cut(vectors, merges, partitions[:, n_items - size]) for size in sizes)
 
 
 def choose_sizes(n_items: int, levels: int, score: Callable[[int], float]) -> tuple[int, ...]:
@@ -73,9 +75,10 @@ def choose_sizes(n_items: int, levels: int, score: Callable[[int], float]) -> tu
     return (*sizes, n_items)
 
 
-def _cut(vectors: NDArray[np.float64], merges: NDArray[np.float64], n_clusters: int) -> Cut:
+def _cut(vectors: NDArray[np.float64], merges: NDArray[np.float64], partition: NDArray[np.int64]) -> Cut:
     n_items = len(vectors)
-    assignment = _numbered_by_first_item(cut_tree(merges, n_clusters=n_clusters).ravel().tolist())
+    assignment = _numbered_by_first_item(partition.tolist())
+    n_clusters = max(assignment) + 1
     heights = merges[:, 2]
     below = 0.0 if n_clusters == n_items else float(heights[n_items - n_clusters - 1])
     above = below if n_clusters == 1 else float(heights[n_items - n_clusters])

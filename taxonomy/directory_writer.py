@@ -13,7 +13,7 @@ import json
 import platform
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,11 +33,12 @@ from taxonomy.directory import (
 from taxonomy.drawing import draw_tree
 from taxonomy.errors import OutputDirectoryError
 from taxonomy.gml import gml_bytes, taxonomy_graph
+from taxonomy.model import Taxonomy
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from taxonomy.build import BuiltTaxonomy
+    from taxonomy.built import BuiltTaxonomy
 
 FORMAT = "thought-type taxonomy directory"
 FORMAT_VERSION = 1
@@ -45,7 +46,12 @@ _VERSIONED_PACKAGES = ("numpy", "scipy", "scikit-learn", "networkx")
 
 
 def write_taxonomy_directory(
-    built: "BuiltTaxonomy", directory: Path | str, *, inputs: Sequence[Path] = (), overwrite: bool = False
+    built: "BuiltTaxonomy",
+    directory: Path | str,
+    *,
+    inputs: Sequence[Path] = (),
+    overwrite: bool = False,
+    about_the_build: Mapping[str, object] | None = None,
 ) -> None:
     """Write every file of the layout.
 
@@ -54,6 +60,7 @@ def write_taxonomy_directory(
         directory: made if absent.
         inputs: the files that the rollouts came from; the manifest gives their names and hashes.
         overwrite: whether a taxonomy that this function wrote there before may be replaced.
+        about_the_build: what else the manifest is to say, such as the hashes of stages.
 
     Raises:
         OutputDirectoryError: the path cannot be written, or holds anything that may not be replaced.
@@ -63,7 +70,7 @@ def write_taxonomy_directory(
     try:
         staging = make_staging_directory(directory)
         try:
-            _write_files(built, staging, inputs)
+            _write_files(built, staging, inputs, about_the_build or {})
             _move_into_place(staging, directory)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -102,12 +109,15 @@ def _files_written_before(directory: Path) -> set[str]:
     return set(files) if isinstance(files, dict) else set()
 
 
-def _write_files(built: "BuiltTaxonomy", staging: Path, inputs: Sequence[Path]) -> None:
+def _write_files(
+    built: "BuiltTaxonomy", staging: Path, inputs: Sequence[Path], about_the_build: Mapping[str, object]
+) -> None:
     hashes = {}
     for name, data in _files(built):
         write_atomically(staging / name, data)
         hashes[name] = hashlib.sha256(data).hexdigest()
-    manifest = json.dumps(_manifest(built, inputs, hashes), indent=2, ensure_ascii=False) + "\n"
+    content = {**_manifest(built, inputs, hashes), **about_the_build}
+    manifest = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_atomically(staging / MANIFEST_FILE, manifest.encode())
 
 
@@ -123,7 +133,7 @@ def _move_into_place(staging: Path, directory: Path) -> None:
 def _files(built: "BuiltTaxonomy") -> Iterator[tuple[str, bytes]]:
     """(name, content) of every file but the manifest."""
     taxonomy = built.taxonomy
-    labeled = taxonomy_graph(taxonomy)
+    labeled = taxonomy_graph(taxonomy) if built.from_given_labels else _graph_with_centroids(built)
     for node in taxonomy.nodes:
         threshold = built.cuts[taxonomy.depth(node.node_id)].distance_threshold
         labeled.nodes[node.node_id]["distance_threshold"] = threshold
@@ -160,12 +170,16 @@ def _files(built: "BuiltTaxonomy") -> Iterator[tuple[str, bytes]]:
 
 def _level_files(built: "BuiltTaxonomy", level: int) -> Iterator[tuple[str, bytes]]:
     taxonomy = built.taxonomy
-    type_of = {label: taxonomy.node_for_label(label, level) for label in taxonomy.given_labels}
+    name_of = {kind.node_id: kind.name for kind in taxonomy.at_level(level)}
+    node_of = [built.node_id(sample, level) for sample in range(len(built.samples))]
     yield (
         clusters_file(level, built.cuts[level].n_clusters),
         _csv_bytes(
             ("sample", "given_label", "cluster"),
-            ((sample, label, found.node_id) for sample, (label, found) in enumerate(type_of.items())),
+            (
+                (number, sample.given_label or "", node_of[number])
+                for number, sample in enumerate(built.samples)
+            ),
         ),
     )
     yield (
@@ -173,11 +187,33 @@ def _level_files(built: "BuiltTaxonomy", level: int) -> Iterator[tuple[str, byte
         _csv_bytes(
             ("", "index", "chunks", "chunk_idx", "labels"),
             (
-                (row, chunk.rollout_id, chunk.text, chunk.idx, type_of[chunk.given_label].name)
+                (row, chunk.rollout_id, chunk.text, chunk.idx, name_of[node_of[chunk.sample]])
                 for row, chunk in enumerate(built.chunks)
             ),
         ),
     )
+
+
+def _graph_with_centroids(built: "BuiltTaxonomy") -> "nx.DiGraph[str]":
+    """The taxonomy with its centroids as sample leaves; `datapoint_indices` are positions of these."""
+    bare = tuple(replace(node, given_labels=()) for node in built.taxonomy.nodes)
+    graph = taxonomy_graph(Taxonomy(bare))
+    deepest = len(built.cuts) - 1
+    for number, sample in enumerate(built.samples):
+        name = str(number)
+        graph.add_node(name, type="sample", level="leaf", orig_leaf_node_id=name, size=sample.size)
+        if sample.given_label is not None:
+            graph.nodes[name]["given_label"] = sample.given_label
+        graph.add_edge(built.node_id(number, deepest), name)
+    for level in built.taxonomy.levels:
+        members: dict[str, list[int]] = {}
+        for number in range(len(built.samples)):
+            members.setdefault(built.node_id(number, level), []).append(number)
+        for node_id, numbers in members.items():
+            graph.nodes[node_id].update(
+                samples=len(numbers), leaf_node_ids=list(map(str, numbers)), datapoint_indices=numbers
+            )
+    return graph
 
 
 def _without_labels(labeled: "nx.DiGraph[str]") -> "nx.DiGraph[str]":
@@ -201,7 +237,7 @@ def _manifest(built: "BuiltTaxonomy", inputs: Sequence[Path], hashes: Mapping[st
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "inputs": [{"file": path.name, "sha256": _file_hash(path)} for path in inputs],
+        "inputs": [{"file": path.name, "sha256": file_hash(path)} for path in inputs],
         "rollouts_sha256": built.rollouts_sha256,
         "parameters": asdict(built.parameters),
         "level_sizes": [cut.n_clusters for cut in built.cuts],
@@ -217,7 +253,8 @@ def _manifest(built: "BuiltTaxonomy", inputs: Sequence[Path], hashes: Mapping[st
     }
 
 
-def _file_hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as handle:
         while block := handle.read(2**20):

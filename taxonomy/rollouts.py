@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Rollout:
     gold_answer: str | None = None
     category: str | None = None
     model: str | None = None
+    text: str | None = None
+    """The whole trace, where it is known; all there is of one that is not yet divided into chunks."""
 
 
 def read_rollouts(path: Path | str, *, flag: str = "--rollouts_file") -> tuple[Rollout, ...]:
@@ -111,6 +113,7 @@ def _as_row(rollout: Rollout) -> dict[str, object]:
         "gold_answer": rollout.gold_answer,
         "final_answer": rollout.final_answer,
         "is_correct": rollout.is_correct,
+        "text": rollout.text,
         "chunks": [
             _present(
                 {
@@ -155,7 +158,7 @@ def _jsonl_rows(path: Path) -> Iterator[tuple[str, object]]:
             if len(line) > MAX_LINE_BYTES:
                 raise RolloutFileError(f"{path}, {place}: longer than {MAX_LINE_BYTES // 2**20} MiB")
             if line.strip():
-                yield place, _parse_json(line, f"{path}, {place}")
+                yield place, parse_json(line, f"{path}, {place}")
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, object]]:
@@ -165,14 +168,15 @@ def _json_rows(path: Path) -> Iterator[tuple[str, object]]:
         raise RolloutFileError(
             f"{path}: larger than {MAX_JSON_BYTES // 2**20} MiB; files of that size are read as .jsonl"
         )
-    rows = _parse_json(data, str(path))
+    rows = parse_json(data, str(path))
     if not isinstance(rows, list):
-        raise RolloutFileError(f"{path}: holds a {_json_type(rows)}, expected a list of rollouts")
+        raise RolloutFileError(f"{path}: holds a {json_type(rows)}, expected a list of rollouts")
     for number, row in enumerate(rows, start=1):
         yield f"record {number}", row
 
 
-def _parse_json(data: bytes, where: str) -> object:
+def parse_json(data: bytes, where: str) -> object:
+    """Raises RolloutFileError, which begins with `where`, where the bytes are no JSON in UTF-8."""
     try:
         parsed: object = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -182,14 +186,14 @@ def _parse_json(data: bytes, where: str) -> object:
 
 def _rollout(row: object, where: str) -> Rollout:
     if not isinstance(row, dict):
-        raise RolloutFileError(f"{where}: holds a {_json_type(row)}, expected an object")
+        raise RolloutFileError(f"{where}: holds a {json_type(row)}, expected an object")
     identifier = row.get("id")
     if isinstance(identifier, int) and not isinstance(identifier, bool):
         identifier = str(identifier)
     if not isinstance(identifier, str) or not identifier:
         raise RolloutFileError(f"{where}: 'id' is missing or empty")
     where = f"{where} (id {identifier!r})"
-    problem = _text(row, "problem", where)
+    problem = text_of(row, "problem", where)
     if problem is None:
         raise RolloutFileError(f"{where}: 'problem' is missing")
     is_correct = row.get("is_correct")
@@ -205,37 +209,39 @@ def _rollout(row: object, where: str) -> Rollout:
     return Rollout(
         id=identifier,
         problem=problem,
-        chunks=tuple(_chunk(chunk, position, where) for position, chunk in enumerate(chunks)),
+        chunks=tuple(read_chunk(chunk, position, where) for position, chunk in enumerate(chunks)),
         is_correct=is_correct,
-        final_answer=_text(row, "final_answer", where),
-        gold_answer=_text(row, "gold_answer", where),
-        category=_text(row, "category", where),
-        model=_text(row, "model", where),
+        final_answer=text_of(row, "final_answer", where),
+        gold_answer=text_of(row, "gold_answer", where),
+        category=text_of(row, "category", where),
+        model=text_of(row, "model", where),
     )
 
 
-def _chunk(chunk: object, position: int, where: str) -> Chunk:
+def read_chunk(chunk: object, position: int, where: str) -> Chunk:
+    """Raises RolloutFileError, which begins with `where`, where the object is no chunk."""
     where = f"{where}, chunk {position}"
     if not isinstance(chunk, dict):
-        raise RolloutFileError(f"{where}: holds a {_json_type(chunk)}, expected an object")
+        raise RolloutFileError(f"{where}: holds a {json_type(chunk)}, expected an object")
     idx = chunk.get("idx", position)
     if not isinstance(idx, int) or isinstance(idx, bool):
         raise RolloutFileError(f"{where}: 'idx' is {idx!r}, expected an integer or nothing")
-    text = _text(chunk, "text", where)
+    text = text_of(chunk, "text", where)
     if text is None:
         raise RolloutFileError(f"{where}: 'text' is missing")
-    label = _text(chunk, "label", where)
+    label = text_of(chunk, "label", where)
     if label is not None and not label.strip():
         raise RolloutFileError(f"{where}: 'label' is empty; a step without a label has null or no 'label'")
-    return Chunk(idx=idx, text=text, label=label, description=_text(chunk, "label_description", where))
+    return Chunk(idx=idx, text=text, label=label, description=text_of(chunk, "label_description", where))
 
 
-def _text(row: dict[str, Any], key: str, where: str) -> str | None:
+def text_of(row: Mapping[str, Any], key: str, where: str) -> str | None:
+    """None where the key is absent or null; raises RolloutFileError where it holds anything but text."""
     value = row.get(key)
     if value is None:
         return None
     if not isinstance(value, str):
-        raise RolloutFileError(f"{where}: {key!r} is a {_json_type(value)}, expected text")
+        raise RolloutFileError(f"{where}: {key!r} is a {json_type(value)}, expected text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -243,6 +249,7 @@ def _text(row: dict[str, Any], key: str, where: str) -> str | None:
     return value
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
+    """What a person who looks at the file calls it."""
     names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
     return names.get(type(value), "null")

@@ -18,7 +18,7 @@ from hierarchical_reasoning.cli.vllm import vllm
 from taxonomy.cli import main as taxonomy
 
 ROOT = Path(__file__).parents[1]
-OTHER_PROGRAMS = {"scripted_server", "vllm_server", "vllm.py"}
+OTHER_PROGRAMS = {"scripted_server", "vllm_server", "vllm.py", "cli_looking.py", "cli_build.py", "looking"}
 """Folders and files that speak of flags of a program of their own."""
 PACKAGES = ("llm_backends", "taxonomy", "hierarchical_reasoning")
 README_COMMANDS = re.findall(

@@ -1,0 +1,178 @@
+"""Names and descriptions of a tree's nodes without a model, distinct within each level (`medoid`).
+
+- A node that is a given label, whole, is called so; one that joins labels is called after the most frequent ones.
+- A part of a label is called after the label and what is said in it more than in the label's other parts.
+- Where a model labeled the chunks, a leaf has the most frequent of its labels that no larger leaf has.
+- Chunks without labels: what is said in them more than in the other nodes of the level.
+
+Where no label brings a description, it begins the node's most typical chunk. A node that no cut divides is repeated on
+the next level, under the same name.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from taxonomy.distinct_names import FINISH_THINKING
+from taxonomy.growing import Grown
+from taxonomy.naming import ROOT_DESCRIPTION, ROOT_NAME, Member, display_label, excerpt_description, name_node
+from taxonomy.node_facts import NodeFacts
+from taxonomy.phrases import distinctive_phrases
+
+_PHRASES_SHOWN = 2
+_WORDS_OF_A_CHUNK = 5
+
+
+@dataclass(frozen=True)
+class NodeName:
+    """What a node is called, and what it means."""
+
+    label: str
+    description: str
+
+
+Names = list[list[NodeName]]
+"""By level and cluster."""
+
+
+def is_part_of_label(node: NodeFacts, total_of: dict[str, int]) -> bool:
+    """Whether a node holds some of the chunks of one label, and no others."""
+    return len(node.members) == 1 and node.size < total_of[node.members[0].label]
+
+
+def names_without_model(
+    grown: Grown,
+    facts: Sequence[Sequence[NodeFacts]],
+    texts: Sequence[str],
+    traces: Sequence[str],
+    *,
+    labels_are_pure: bool,
+) -> Names:
+    """
+    Args:
+        grown: the tree.
+        facts: of its nodes.
+        texts: of the chunks.
+        traces: id of each chunk's trace.
+        labels_are_pure: whether each sample has chunks of one label only.
+    """
+    names: dict[int, list[NodeName]] = {}
+    for level in range(len(facts) - 1, -1, -1):
+        below = names.get(level + 1, [])
+        proposed = _Proposals(grown, facts[level], texts, traces, below, labels_are_pure)
+        names[level] = distinct_on_level(facts[level], below, proposed)
+    return [names[level] for level in range(len(facts))]
+
+
+def distinct_on_level(
+    nodes: Sequence[NodeFacts], below: Sequence[NodeName], proposed: "_Proposals"
+) -> list[NodeName]:
+    """The first name proposed for each node that no other of the level has, the larger nodes first; nodes that
+    are repeated below have the name they have there."""
+    chosen: dict[int, NodeName] = {
+        node.cluster: below[node.children[0]] for node in nodes if node.level > 0 and len(node.children) == 1
+    }
+    used = {FINISH_THINKING.casefold(), *(folded(name.label) for name in chosen.values())}
+    for node in sorted(nodes, key=lambda node: (-node.size, node.cluster)):
+        if node.cluster in chosen:
+            continue
+        name = next(name for name in _with_numbers(proposed.of(node)) if folded(name.label) not in used)
+        chosen[node.cluster] = name
+        used.add(folded(name.label))
+    return [chosen[node.cluster] for node in nodes]
+
+
+def _with_numbers(names: Sequence[NodeName]) -> Iterator[NodeName]:
+    yield from names
+    for number in count(2):
+        yield NodeName(f"{names[0].label} ({number})", names[0].description)
+
+
+def folded(label: str) -> str:
+    """What two names of one level may not have in common."""
+    return " ".join(label.split()).casefold()
+
+
+class _Proposals:
+    """What a node of one level could be called, the best first."""
+
+    def __init__(
+        self,
+        grown: Grown,
+        nodes: Sequence[NodeFacts],
+        texts: Sequence[str],
+        traces: Sequence[str],
+        below: Sequence[NodeName],
+        labels_are_pure: bool,
+    ) -> None:
+        self._below = below
+        self._pure = labels_are_pure
+        self._total_of: dict[str, int] = {}
+        for node in nodes:
+            for member in node.members:
+                self._total_of[member.label] = self._total_of.get(member.label, 0) + member.size
+        level = nodes[0].level
+        cluster_of_chunk = np.asarray(grown.cuts[level].assignment)[np.asarray(grown.sample_of_chunk)]
+        self._phrases: dict[int, tuple[str, ...]] = {}
+        for group in self._compared(nodes):
+            position = {cluster: place for place, cluster in enumerate(group)}
+            rows = np.flatnonzero(np.isin(cluster_of_chunk, group)).tolist()
+            found = distinctive_phrases(
+                [texts[row] for row in rows],
+                [position[int(cluster_of_chunk[row])] for row in rows],
+                [traces[row] for row in rows],
+            )
+            self._phrases.update(zip(group, found, strict=True))
+
+    def _compared(self, nodes: Sequence[NodeFacts]) -> list[list[int]]:
+        """Groups of nodes that are to be told apart by what is said in them."""
+        if not any(node.members for node in nodes):
+            return [[node.cluster for node in nodes]] if len(nodes) > 1 else []
+        if not self._pure:
+            return []
+        groups: dict[str, list[int]] = {}
+        for node in nodes:
+            if is_part_of_label(node, self._total_of):
+                groups.setdefault(node.members[0].label, []).append(node.cluster)
+        return list(groups.values())
+
+    def of(self, node: NodeFacts) -> list[NodeName]:
+        if node.level == 0 and not (self._pure and len(node.members) == 1):
+            return [NodeName(ROOT_NAME, ROOT_DESCRIPTION)]
+        if not node.members:
+            return [NodeName(said, self._excerpt(node)) for said in self._said(node)]
+        if not self._pure:
+            return self._by_labels(node)
+        if is_part_of_label(node, self._total_of):
+            whole = display_label(node.members[0].label)
+            return [NodeName(f"{whole}: {said}", self._excerpt(node)) for said in self._said(node)]
+        return [NodeName(*name_node(node.members))]
+
+    def _by_labels(self, node: NodeFacts) -> list[NodeName]:
+        if not node.children:
+            return [
+                NodeName(display_label(m.label), m.description or self._excerpt(node)) for m in node.members
+            ]
+        children = [self._below[child] for child in node.children]
+        share = Member("", "", node.size // len(children))
+        return [NodeName(*name_node([Member(c.label, c.description, share.size) for c in children]))]
+
+    def _said(self, node: NodeFacts) -> list[str]:
+        phrases = self._phrases.get(node.cluster, ())
+        said = [
+            ", ".join(f"“{phrase}”" for phrase in phrases[:shown])
+            for shown in range(min(_PHRASES_SHOWN, len(phrases)), len(phrases) + 1)
+            if shown
+        ]
+        if said:
+            return said
+        words = node.examples[0].split() if node.examples else []
+        if not words:
+            return ["Steps without words"]
+        begins = " ".join(words[:_WORDS_OF_A_CHUNK])
+        return [f"“{begins} ...”" if len(words) > _WORDS_OF_A_CHUNK else f"“{begins}”"]
+
+    def _excerpt(self, node: NodeFacts) -> str:
+        return excerpt_description(node.examples[0]) if node.examples else "Steps without words."

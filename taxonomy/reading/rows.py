@@ -1,0 +1,111 @@
+"""One JSON row to a rollout, under the names that such rows are found with."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from taxonomy.errors import RolloutFileError
+from taxonomy.rollouts import Chunk, Rollout, json_type, read_chunk, text_of
+
+PROBLEM_FIELDS = ("problem", "prompt", "question")
+ANSWER_FIELDS = ("gold_answer", "answer", "correct_answer", "ground_truth")
+TRACE_FIELDS = ("text", "trace", "response", "reasoning", "completion", "generation", "output", "rollout")
+"""Where a whole trace is looked for, in a row without chunks; after them, texts in a list called `turns`."""
+
+
+def read_row(row: object, where: str, place: str, departures: Counter[str]) -> Rollout:
+    """
+    Args:
+        row: as it was parsed.
+        where: file and line, for messages.
+        place: the line alone; what a row without an id is called.
+        departures: counts what was read otherwise than it stands, in words.
+
+    Raises:
+        RolloutFileError: the row lacks what a rollout needs.
+    """
+    if not isinstance(row, dict):
+        raise RolloutFileError(f"{where}: holds a {json_type(row)}, expected an object")
+    identifier = _identifier(row, where)
+    if identifier is None:
+        identifier = place
+        departures["have no 'id' and are called after their place in the file"] += 1
+    where = f"{where} (id {identifier!r})"
+    problem = _first_text(row, PROBLEM_FIELDS, where)
+    if problem is None:
+        raise RolloutFileError(f"{where}: 'problem' is missing")
+    is_correct = row.get("is_correct")
+    if is_correct is not None and not isinstance(is_correct, bool):
+        raise RolloutFileError(
+            f"{where}: 'is_correct' is {is_correct!r}, expected true, false, null or nothing"
+        )
+    chunks = _chunks(row, where)
+    text = None if chunks else _whole_trace(row, where)
+    if row.get("labels_ok") is False and any(chunk.label is not None for chunk in chunks):
+        departures["say 'labels_ok': false; their labels are not used"] += 1
+        chunks = tuple(Chunk(chunk.idx, chunk.text) for chunk in chunks)
+    return Rollout(
+        id=identifier,
+        problem=problem,
+        chunks=chunks,
+        is_correct=is_correct,
+        final_answer=_scalar_text(row, ("final_answer",), where),
+        gold_answer=_scalar_text(row, ANSWER_FIELDS, where),
+        category=text_of(row, "category", where),
+        model=text_of(row, "model", where),
+        text=text,
+    )
+
+
+def _identifier(row: Mapping[str, Any], where: str) -> str | None:
+    identifier = row.get("id")
+    if isinstance(identifier, int) and not isinstance(identifier, bool):
+        return str(identifier)
+    if identifier is None or identifier == "":
+        return None
+    if not isinstance(identifier, str):
+        raise RolloutFileError(f"{where}: 'id' is a {json_type(identifier)}, expected a text or a number")
+    return text_of(row, "id", where)
+
+
+def _chunks(row: Mapping[str, Any], where: str) -> tuple[Chunk, ...]:
+    chunks = row.get("chunks")
+    if chunks is None:
+        return ()
+    if not isinstance(chunks, list):
+        raise RolloutFileError(f"{where}: 'chunks' is a {json_type(chunks)}, expected a list")
+    return tuple(
+        read_chunk({"text": chunk} if isinstance(chunk, str) else chunk, position, where)
+        for position, chunk in enumerate(chunks)
+    )
+
+
+def _whole_trace(row: Mapping[str, Any], where: str) -> str:
+    text = _first_text(row, TRACE_FIELDS, where)
+    if text is None and "turns" in row:
+        turns = row["turns"]
+        if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
+            raise RolloutFileError(f"{where}: 'turns' is no list of texts")
+        text = text_of({"turns": "\n\n".join(turns)}, "turns", where)
+    if text is None or not text.strip():
+        raise RolloutFileError(
+            f"{where}: has neither 'chunks' nor a text of the trace; one of these is needed: "
+            f"{', '.join(('chunks', *TRACE_FIELDS, 'turns'))}"
+        )
+    return text
+
+
+def _first_text(row: Mapping[str, Any], fields: Sequence[str], where: str) -> str | None:
+    found = (text_of(row, field, where) for field in fields if row.get(field) is not None)
+    return next(found, None)
+
+
+def _scalar_text(row: Mapping[str, Any], fields: Sequence[str], where: str) -> str | None:
+    """Answers may be numbers; objects, such as a chess position with its moves, are left aside."""
+    for field in fields:
+        value = row.get(field)
+        if isinstance(value, str):
+            return text_of(row, field, where)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return str(value)
+    return None
