@@ -1,6 +1,6 @@
 """Which of the choices a reply in words means.
 
-A reply is taken only where it says which one, and nothing else is a guess at it. What counts is, in this order: a JSON
+A reply is taken only where it says which one; all else would be a guess. What counts is, in this order: a JSON
 object with a `choice`; the whole reply, but for case, white space, quotes and markdown; the beginning of one choice
 only, up to the end of a word and at least half of it; what the last line says, alone or in a sentence such as "I
 choose X", where no line before it says another choice in these ways. A choice that is only mentioned counts for
