@@ -33,7 +33,8 @@ from taxonomy.embed import tfidf
 from taxonomy.embedding import StepText, embed, steps_of
 from taxonomy.embedding.cues import properties
 from taxonomy.embedding.discourse import function_scores, standardised
-from taxonomy.rollouts import Rollout, read_rollouts
+from taxonomy.reading import read_rollouts
+from taxonomy.rollouts import Rollout
 
 Vectors = NDArray[np.float64]
 Labels = NDArray[np.str_]

@@ -5,18 +5,17 @@ Whatever is wrong with what the user gave is found here, before a model is loade
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from hierarchical_reasoning.assets import ROLLOUTS, TAXONOMY, TEST_PROBLEMS
+from hierarchical_reasoning.assets import TEST_PROBLEMS
 from hierarchical_reasoning.backends import Backends, make_backend, open_cache
 from hierarchical_reasoning.combinations import check_combinations, models_by_role, shows_taxonomy_examples
 from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.examples_file import read_examples
+from hierarchical_reasoning.journal import fingerprint
 from hierarchical_reasoning.model_settings import read_model_settings
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.planners.base import Planner
@@ -29,9 +28,18 @@ from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solv
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Price, PriceTable, Sampling, backend_class
 from llm_backends.model_files import model_files
-from taxonomy import Taxonomy, ThoughtType, label_transition_counts, load_taxonomy, read_rollouts
+from taxonomy import (
+    Taxonomy,
+    TaxonomyFileError,
+    ThoughtType,
+    TransitionCounts,
+    label_transition_counts,
+    load_taxonomy,
+    table_transition_counts,
+)
 from taxonomy.examples import LevelExamples
 from taxonomy.examples_by_model import choose_with_model
+from taxonomy.reading import read_inputs
 
 
 @dataclass(frozen=True)
@@ -137,8 +145,8 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
             "options": [[o.node_id, o.name, o.description] for o in level.options],
             "examples": {name: list(texts) for name, texts in level.examples.items()},
         }
-        if config.planner == "markov":
-            settings["rollouts_sha256"] = hashlib.sha256(_rollouts_for(config).read_bytes()).hexdigest()
+        if level.transitions is not None:
+            settings["transitions_sha256"] = fingerprint(level.transitions.counts)
         make_solver = _hierarchical(config, prompts, level)
         examples = level.examples
     prices = {role: table.price(model.framework, model.model_name) for role, model in models.items()}
@@ -179,6 +187,8 @@ class _Level:
     planner: Planner | None
     """None where a model plans."""
     examples: dict[str, tuple[str, ...]]
+    transitions: TransitionCounts | None = None
+    """What the planner markov goes by."""
 
 
 def _level(
@@ -188,32 +198,40 @@ def _level(
         return _Level((UNTYPED,), None, {}), ()
     taxonomy = load_taxonomy(config.tree_model_path)
     options = taxonomy.at_level(config.label_level)
-    planner = _planner_without_model(config, taxonomy, problems)
+    transitions, notes = _transitions(config, taxonomy)
+    planner = _planner_without_model(config, taxonomy, transitions, problems)
+    examples, more_notes = _examples(config, options, chosen)
+    return _Level(options, planner, examples, transitions), (*notes, *more_notes)
+
+
+def _examples(
+    config: RunConfig, options: Sequence[ThoughtType], chosen: LevelExamples | None
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """By thought type, those that prompts show."""
     if config.n_examples == 0:
-        return _Level(options, planner, {}), ()
+        return {}, ()
     if config.examples_file is not None:
         examples, note = read_examples(config.examples_file, options)
-        shown = {name: texts[: config.n_examples] for name, texts in examples.items()}
-        return _Level(options, planner, shown), (note,)
+        return {name: texts[: config.n_examples] for name, texts in examples.items()}, (note,)
     if chosen is None:
         from taxonomy.examples import examples_for_level
 
         cache_dir = check_writable(config.cache_dir)
         chosen = examples_for_level(config.tree_model_path, config.label_level, cache_dir=cache_dir)
-    return _Level(options, planner, chosen.shown(config.n_examples)), chosen.notes
+    return chosen.shown(config.n_examples), chosen.notes
 
 
-def _planner_without_model(config: RunConfig, taxonomy: Taxonomy, problems: ProblemSet) -> Planner | None:
+def _planner_without_model(
+    config: RunConfig, taxonomy: Taxonomy, transitions: TransitionCounts | None, problems: ProblemSet
+) -> Planner | None:
     from hierarchical_reasoning.planners.without_model import FixedPlanner, MarkovPlanner, UniformPlanner
 
     if config.planner == "uniform":
         return UniformPlanner(config.seed)
     if config.planner == "fixed":
         return FixedPlanner.parse(config.planner_sequence, taxonomy, config.label_level)
-    if config.planner == "markov":
-        rollouts = read_rollouts(_rollouts_for(config))
-        counts = label_transition_counts(rollouts, taxonomy, config.label_level)
-        return MarkovPlanner(counts, config.seed)
+    if transitions is not None:
+        return MarkovPlanner(transitions, config.seed)
     if config.planner == "teacher":
         from hierarchical_reasoning.planners.teacher import TeacherPlanner
 
@@ -222,15 +240,20 @@ def _planner_without_model(config: RunConfig, taxonomy: Taxonomy, problems: Prob
     return None
 
 
-def _rollouts_for(config: RunConfig) -> Path:
+def _transitions(config: RunConfig, taxonomy: Taxonomy) -> tuple[TransitionCounts | None, tuple[str, ...]]:
+    """For the planner markov, what follows what: in the rollouts that are named, or else in the chunks that came
+    with the taxonomy."""
+    if config.planner != "markov":
+        return None, ()
     if config.rollouts_file is not None:
-        return config.rollouts_file
-    if config.tree_model_path.resolve() == TAXONOMY.resolve():
-        return ROLLOUTS
-    raise ConfigError(
-        "the planner markov counts transitions in the labeled rollouts that the taxonomy was built from; "
-        f"name them with --rollouts_file (only the bundled taxonomy brings its own, not {config.tree_model_path})"
-    )
+        reading = read_inputs([config.rollouts_file], flag="--rollouts_file")
+        return label_transition_counts(reading.rollouts, taxonomy, config.label_level), reading.notes
+    try:
+        return table_transition_counts(taxonomy, config.tree_model_path, config.label_level), ()
+    except TaxonomyFileError as error:
+        raise ConfigError(
+            f"the planner markov: {error}; name labeled rollouts with --rollouts_file"
+        ) from error
 
 
 def _vanilla(config: RunConfig, prompts: Prompts) -> Callable[[Backends, Observer], Solver]:

@@ -8,7 +8,7 @@ import platform
 import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from importlib import metadata
 from typing import Literal
@@ -128,9 +128,13 @@ async def _provider(config: RunConfig, framework: str, variable: str) -> Check:
         model = config.reasoner
     else:
         model = ModelChoice(framework, config.model_name)
+    asked_for = framework == config.framework
     if not os.environ.get(variable) and model.base_url is None:
-        return Check(framework, Status.NOTE, f"no key: {variable} is not set")
-    return await _server(config, model)
+        status = Status.FAILED if asked_for else Status.NOTE
+        return Check(framework, status, f"no key: {variable} is not set")
+    check = await _server(config, model)
+    is_fault = asked_for or check.status is not Status.FAILED
+    return check if is_fault else replace(check, status=Status.NOTE)
 
 
 async def _vllm_server(config: RunConfig) -> Check:

@@ -17,8 +17,9 @@ from taxonomy.errors import (
     UnknownLabelError,
 )
 from taxonomy.model import Taxonomy, TaxonomyNode, ThoughtType
-from taxonomy.rollouts import Chunk, Rollout, read_rollouts, write_rollouts
-from taxonomy.transitions import TransitionCounts, label_transition_counts
+from taxonomy.reading import read_rollouts
+from taxonomy.rollouts import Chunk, Rollout, write_rollouts
+from taxonomy.transitions import TransitionCounts, label_transition_counts, table_transition_counts
 
 __all__ = [
     "FINISH_THINKING",
@@ -39,5 +40,6 @@ __all__ = [
     "label_transition_counts",
     "load_taxonomy",
     "read_rollouts",
+    "table_transition_counts",
     "write_rollouts",
 ]

@@ -29,18 +29,26 @@ def _overwrite_option(command: Command) -> Command:
     return click.option("--overwrite", is_flag=True, help="Replace the file if it exists.")(command)
 
 
-def _rollouts_option(use: str) -> Callable[[Command], Command]:
-    return click.option(
+def _source_options(use: str) -> Callable[[Command], Command]:
+    rollouts_files = click.option(
         "--rollouts_file",
+        "rollouts_files",
+        multiple=True,
         type=click.Path(path_type=Path),
-        default=None,
-        help=f"The rollouts that the taxonomy was built from: {use}.",
+        help=f"The rollouts that the taxonomy was built from: {use}. May be given more than once. "
+        "[default: those that the build kept]",
     )
+    stages_dir = click.option(
+        "--stages_dir",
+        type=click.Path(path_type=Path),
+        help="Where the build kept them. [default: .NAME.stages beside TREE_PATH]",
+    )
+    return lambda command: rollouts_files(stages_dir(command))
 
 
 @click.command(context_settings=_WIDE)
 @click.argument("tree_path", type=click.Path(path_type=Path))
-@_rollouts_option("their labels are compared with the levels")
+@_source_options("their labels are compared with the levels, and the tree is rebuilt from them")
 @click.option("--seeds", default=5, show_default=True, help="Rebuilds with other seeds; 0 for none.")
 @click.option(
     "--bootstraps", default=5, show_default=True, help="Rebuilds from resampled rollouts; 0 for none."
@@ -53,7 +61,8 @@ def _rollouts_option(use: str) -> Callable[[Command], Command]:
 @_overwrite_option
 def stats(
     tree_path: Path,
-    rollouts_file: Path | None,
+    rollouts_files: tuple[Path, ...],
+    stages_dir: Path | None,
     seeds: int,
     bootstraps: int,
     output: Path | None,
@@ -67,7 +76,12 @@ def stats(
 
     suffix = None if output is None else check_output_file(output, (".csv", ".json"), overwrite=overwrite)
     found = taxonomy_stats(
-        tree_path, rollouts=_read_rollouts(rollouts_file), seeds=seeds, bootstraps=bootstraps
+        tree_path,
+        rollouts=_read_rollouts(tree_path, rollouts_files),
+        stages_dir=stages_dir,
+        seeds=seeds,
+        bootstraps=bootstraps,
+        on_rebuild=lambda number, total: _say(f"rebuild {number} of {total}", err=True),
     )
     _show_stats(found)
     if output is not None:
@@ -118,7 +132,7 @@ def plot(tree_path: Path, outputs: Sequence[Path], examples: int, overwrite: boo
     type=click.Path(path_type=Path),
     help="File to write: .png, .svg, or .csv (the numbers).",
 )
-@_rollouts_option("they tell correct from wrong ones, and how long each is")
+@_source_options("they tell correct from wrong ones, and how long each is")
 @click.option(
     "--show",
     type=click.Choice(["positions", "transitions"]),
@@ -140,20 +154,23 @@ def trajectories(
     tree_path: Path,
     level: int,
     output: Path,
-    rollouts_file: Path | None,
+    rollouts_files: tuple[Path, ...],
+    stages_dir: Path | None,
     show: str,
     overwrite: bool,
     **settings: Any,
 ) -> None:
     """Where in a trace the thought types of a level occur, and what follows what, from the labeled chunks of the
-    directory TREE_PATH; correct and wrong rollouts side by side where --rollouts_file tells them apart.
+    directory TREE_PATH; correct and wrong rollouts side by side where the rollouts tell them apart.
     """
     from taxonomy.looking.output import check_output_file, write_output_file
     from taxonomy.looking.traces import read_traces
     from taxonomy.looking.trajectories import position_frame, transition_frame
 
     suffix = check_output_file(output, (".png", ".svg", ".csv"), overwrite=overwrite)
-    traces = read_traces(tree_path, level, rollouts=_read_rollouts(rollouts_file))
+    traces = read_traces(
+        tree_path, level, rollouts=_read_rollouts(tree_path, rollouts_files), stages_dir=stages_dir
+    )
     _say_notes(traces.notes)
     if suffix == ".csv" and show == "positions":
         data = position_frame(traces, bins=settings["bins"]).csv_bytes()
@@ -209,10 +226,14 @@ def diff(a: Path, b: Path, output: Path | None, overwrite: bool) -> None:
 COMMANDS: tuple[click.Command, ...] = (stats, plot, trajectories, diff)
 
 
-def _read_rollouts(path: Path | None) -> "tuple[Rollout, ...] | None":
-    from taxonomy.rollouts import read_rollouts
+def _read_rollouts(tree_path: Path, paths: Sequence[Path]) -> "tuple[Rollout, ...] | None":
+    from taxonomy.looking.source_rollouts import read_source_files
 
-    return None if path is None else read_rollouts(path, flag="--rollouts_file")
+    if not paths:
+        return None
+    rollouts, notes = read_source_files(tree_path, paths, flag="--rollouts_file")
+    _say_notes(notes)
+    return rollouts
 
 
 def _show_stats(found: "Stats") -> None:

@@ -112,9 +112,20 @@ def draw_chunks(
     notes: list[str] = []
     texts_of = _texts_by_type(thought_types, rows, notes)
     drawn: dict[str, list[str]] = {}
+    others: list[str] = []
     for thought_type in thought_types:
         texts = texts_of[thought_type.name] or _examples_of_nodes(taxonomy, thought_type)
-        drawn[thought_type.name] = _draw(thought_type.name, texts, level, parameters, notes)
+        fitting, added = _draw(thought_type.name, texts, level, parameters)
+        drawn[thought_type.name] = fitting + added
+        if added:
+            others.append(f"{thought_type.name!r} ({len(fitting)}, and {len(added)} others)")
+        elif not fitting:
+            notes.append(f"{thought_type.name!r} has no examples")
+    if others:
+        notes.append(
+            f"too few chunks of {parameters.min_words} to {parameters.max_words} words, so shorter or longer ones were "
+            f"taken as well as examples: {', '.join(others)}"
+        )
     return drawn, tuple(notes)
 
 
@@ -196,9 +207,9 @@ def _texts_by_type(
 
 
 def _draw(
-    name: str, texts: Sequence[str], level: int, parameters: ExampleParameters, notes: list[str]
-) -> list[str]:
-    """At most `sampled` texts, those of the right length first."""
+    name: str, texts: Sequence[str], level: int, parameters: ExampleParameters
+) -> tuple[list[str], list[str]]:
+    """At most `sampled` texts: those of the right length, and others where these do not make a superset."""
     random_source = random.Random(f"{parameters.seed}/{level}/{name}")
     fitting: list[str] = []
     others: list[str] = []
@@ -207,16 +218,8 @@ def _draw(
         (fitting if right_length else others).append(text)
     drawn = random_source.sample(fitting, min(parameters.sampled, len(fitting)))
     if len(drawn) >= parameters.superset:
-        return drawn
-    added = random_source.sample(others, min(parameters.sampled - len(drawn), len(others)))
-    if not drawn and not added:
-        notes.append(f"{name!r} has no examples")
-    elif added:
-        notes.append(
-            f"{name!r} has {len(drawn)} chunks of {parameters.min_words} to {parameters.max_words} words; "
-            f"{len(added)} shorter or longer ones were taken as well"
-        )
-    return drawn + added
+        return drawn, []
+    return drawn, random_source.sample(others, min(parameters.sampled - len(drawn), len(others)))
 
 
 def most_relevant_first(drawn: Mapping[str, Sequence[str]], count: int) -> dict[str, tuple[str, ...]]:

@@ -42,7 +42,14 @@ from llm_backends import (
     UnparsedChoiceError,
     Usage,
 )
-from taxonomy import Taxonomy, TaxonomyNode, label_transition_counts, load_taxonomy, read_rollouts
+from taxonomy import (
+    Taxonomy,
+    TaxonomyNode,
+    label_transition_counts,
+    load_taxonomy,
+    read_rollouts,
+    table_transition_counts,
+)
 from taxonomy.model import ThoughtType
 from taxonomy.transitions import END, START, TransitionCounts
 
@@ -262,6 +269,13 @@ async def test_untyped_chooses_only_between_going_on_and_stopping(tmp_path: Path
     assert entry.outcome is Outcome.CORRECT
 
 
+def test_the_chunks_of_a_directory_and_the_rollouts_it_was_built_from_tell_of_the_same_transitions() -> None:
+    taxonomy = load_taxonomy(TAXONOMY)
+    for level in taxonomy.levels:
+        from_rollouts = label_transition_counts(read_rollouts(ROLLOUTS), taxonomy, level)
+        assert table_transition_counts(taxonomy, TAXONOMY, level) == from_rollouts
+
+
 @pytest.mark.parametrize("planner", ["uniform", "markov", "fixed"])
 async def test_planners_without_a_model_ask_no_planner_call(tmp_path: Path, planner: str) -> None:
     sequence = {"planner_sequence": "Parenthesis Resolution"} if planner == "fixed" else {}
@@ -288,7 +302,7 @@ def test_settings_that_do_not_go_together_are_refused(
         assemble(config_for(tmp_path, **settings))
 
 
-def test_markov_with_another_taxonomy_needs_its_rollouts(tmp_path: Path) -> None:
+def test_markov_on_a_taxonomy_without_chunks_needs_rollouts(tmp_path: Path) -> None:
     tree = tmp_path / "tree.gml"
     tree.write_text(
         'graph [ directed 1 node [ id 0 label "All" ] node [ id 1 label "Guess" ] edge [ source 0 target 1 ] ]'

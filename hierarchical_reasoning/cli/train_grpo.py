@@ -79,8 +79,11 @@ def train() -> None:
 )
 @_models("--planner_model_name", help="Trained: a model directory, or a name. [default: the bundled model]")
 @_models("--reasoning_model_name", help="Frozen: a model directory, or a name. [default: the bundled model]")
-@_models("--llm_framework", help=f"Backend of the reasoner; only local for now. {_default('llm_framework')}")
-@_models("--vllm_base_url", help="URL of a running vLLM server (refused until its backend is there).")
+@_models(
+    "--llm_framework",
+    help=f"Backend of the reasoner; in this version local alone. {_default('llm_framework')}",
+)
+@_models("--vllm_base_url", help="Refused: in this version the reasoner of a training run is run by local.")
 @_models("--max_thought_tokens", type=int, help=f"Longest thought. {_default('max_thought_tokens')}")
 @_models("--max_answer_tokens", type=int, help=f"Longest final response. {_default('max_answer_tokens')}")
 @_models(

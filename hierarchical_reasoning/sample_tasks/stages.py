@@ -12,7 +12,8 @@ from pathlib import Path
 from hierarchical_reasoning.sample_tasks.problem_shapes import Split
 from hierarchical_reasoning.sample_tasks.rollouts import draw_problems, draw_rollouts, problem_row
 from taxonomy.directory import load_taxonomy
-from taxonomy.rollouts import read_rollouts, write_rollouts
+from taxonomy.reading import read_rollouts
+from taxonomy.rollouts import write_rollouts
 
 N_PROBLEMS: dict[Split, int] = {"train": 1200, "test": 600}
 N_ROLLOUTS = 400

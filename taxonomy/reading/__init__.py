@@ -46,6 +46,11 @@ def read_inputs(paths: Sequence[Path | str], *, flag: str = "ROLLOUTS") -> Readi
     return Reading(rollouts, tuple(note for reading in readings for note in reading.notes))
 
 
+def read_rollouts(path: Path | str, *, flag: str = "--rollouts_file") -> tuple[Rollout, ...]:
+    """Every rollout of one file, in the file's order; the notes of `read_inputs` are left away."""
+    return read_inputs([path], flag=flag).rollouts
+
+
 def _read(path: Path) -> Reading:
     from taxonomy.reading.chunk_tables import read_chunk_table
     from taxonomy.reading.json_files import read_json_file

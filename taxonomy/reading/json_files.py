@@ -1,6 +1,7 @@
 """Rollouts from JSON: a list of rows, a row on every line, or the results file of a run."""
 
 import gzip
+import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from typing import IO
 from taxonomy.errors import RolloutFileError
 from taxonomy.reading import Reading
 from taxonomy.reading.results_files import is_results_file, rollouts_of_results
-from taxonomy.reading.rows import read_row
-from taxonomy.rollouts import MAX_JSON_BYTES, MAX_LINE_BYTES, Rollout, json_type, parse_json
+from taxonomy.reading.rows import json_type, read_row
+from taxonomy.rollouts import Rollout
+
+MAX_LINE_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 512 * 2**20
 
 
 def read_json_file(path: Path) -> Reading:
@@ -34,7 +38,7 @@ def _document(path: Path, data: bytes) -> Reading:
         )
     if not data.strip():
         raise RolloutFileError(f"{path}: is empty")
-    parsed = parse_json(data, str(path))
+    parsed = _parsed(data, str(path))
     if is_results_file(parsed):
         return rollouts_of_results(parsed, path)
     if not isinstance(parsed, list):
@@ -52,7 +56,7 @@ def _lines(path: Path, handle: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[str,
         if len(line) > MAX_LINE_BYTES:
             raise RolloutFileError(f"{path}, {place}: longer than {MAX_LINE_BYTES // 2**20} MiB")
         if line.strip():
-            yield place, parse_json(line, f"{path}, {place}")
+            yield place, _parsed(line, f"{path}, {place}")
 
 
 def _reading(path: Path, rows: Iterator[tuple[str, object]]) -> Reading:
@@ -69,3 +73,12 @@ def _reading(path: Path, rows: Iterator[tuple[str, object]]) -> Reading:
         rollouts.append(rollout)
     notes = (f"{path.name}: {count} of {len(rollouts)} rollouts {what}" for what, count in departures.items())
     return Reading(tuple(rollouts), tuple(notes))
+
+
+def _parsed(data: bytes, where: str) -> object:
+    """Raises RolloutFileError, which begins with `where`, where the bytes are no JSON in UTF-8."""
+    try:
+        parsed: object = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise RolloutFileError(f"{where}: not valid JSON: {error}") from error
+    return parsed

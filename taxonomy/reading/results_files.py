@@ -11,7 +11,8 @@ from typing import Any
 from taxonomy.distinct_names import FINISH_THINKING
 from taxonomy.errors import RolloutFileError
 from taxonomy.reading import Reading
-from taxonomy.rollouts import Chunk, Rollout, json_type, text_of
+from taxonomy.reading.rows import json_type, text_of
+from taxonomy.rollouts import Chunk, Rollout
 
 UNTYPED = "Next thought"
 """What the main job calls a thought that has no type."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taxonomy.errors import RolloutFileError
-from taxonomy.rollouts import Chunk, Rollout, json_type, read_chunk, text_of
+from taxonomy.rollouts import Chunk, Rollout
 
 PROBLEM_FIELDS = ("problem", "prompt", "question")
 ANSWER_FIELDS = ("gold_answer", "answer", "correct_answer", "ground_truth")
@@ -109,3 +109,40 @@ def _scalar_text(row: Mapping[str, Any], fields: Sequence[str], where: str) -> s
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
     return None
+
+
+def read_chunk(chunk: object, position: int, where: str) -> Chunk:
+    """Raises RolloutFileError, which begins with `where`, where the object is no chunk."""
+    where = f"{where}, chunk {position}"
+    if not isinstance(chunk, dict):
+        raise RolloutFileError(f"{where}: holds a {json_type(chunk)}, expected an object")
+    idx = chunk.get("idx", position)
+    if not isinstance(idx, int) or isinstance(idx, bool):
+        raise RolloutFileError(f"{where}: 'idx' is {idx!r}, expected an integer or nothing")
+    text = text_of(chunk, "text", where)
+    if text is None:
+        raise RolloutFileError(f"{where}: 'text' is missing")
+    label = text_of(chunk, "label", where)
+    if label is not None and not label.strip():
+        raise RolloutFileError(f"{where}: 'label' is empty; a step without a label has null or no 'label'")
+    return Chunk(idx=idx, text=text, label=label, description=text_of(chunk, "label_description", where))
+
+
+def text_of(row: Mapping[str, Any], key: str, where: str) -> str | None:
+    """None where the key is absent or null; raises RolloutFileError where it holds anything but text."""
+    value = row.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise RolloutFileError(f"{where}: {key!r} is a {json_type(value)}, expected text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RolloutFileError(f"{where}: {key!r} is not valid Unicode: {error.reason}") from error
+    return value
+
+
+def json_type(value: object) -> str:
+    """What a person who looks at the file calls it."""
+    names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
+    return names.get(type(value), "null")

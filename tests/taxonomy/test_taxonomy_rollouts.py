@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import Chunk, Rollout, RolloutFileError, read_rollouts, write_rollouts
-from taxonomy import rollouts as rollouts_module
+from taxonomy.reading import json_files
 
 ROW = {"id": "a", "problem": "2+2", "chunks": [{"idx": 4, "label": "x", "text": "four"}]}
 
@@ -71,16 +71,17 @@ def test_a_json_list_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"id": None}, "line 2: 'id' is missing"),
+        ({"id": True}, "'id' is a boolean"),
         ({"problem": None}, "'problem' is missing"),
         ({"problem": 5}, "'problem' is a number"),
         ({"is_correct": "yes"}, "'is_correct' is 'yes'"),
-        ({"chunks": []}, "'chunks' is missing or empty"),
-        ({"chunks": None}, "'chunks' is missing or empty"),
+        ({"chunks": []}, "has neither 'chunks' nor a text of the trace"),
+        ({"chunks": None}, "has neither 'chunks' nor a text of the trace"),
+        ({"chunks": "t"}, "'chunks' is a text"),
         ({"chunks": [{"label": "x"}]}, "chunk 0: 'text' is missing"),
         ({"chunks": [{"text": "t", "label": " "}]}, "'label' is empty"),
         ({"chunks": [{"text": "t", "idx": "1"}]}, "'idx' is '1'"),
-        ({"chunks": ["t"]}, "chunk 0: holds a text"),
+        ({"chunks": [5]}, "chunk 0: holds a number"),
         ({"problem": "\ud800"}, "not valid Unicode"),
         ({"id": "a"}, "was used at line 1"),
     ],
@@ -98,11 +99,12 @@ def test_an_unusable_row_names_file_line_and_lack(
     ("name", "content", "message"),
     [
         ("r.jsonl", b"", "holds no rollouts"),
+        ("r.json", b" ", "is empty"),
         ("r.jsonl", b"{", "line 1: not valid JSON"),
         ("r.jsonl", b"\xff\n", "line 1: not valid JSON"),
         ("r.jsonl", b"[" * 100_000, "line 1: not valid JSON"),
         ("r.json", b'{"id": "a"}', "holds a object, expected a list"),
-        ("r.csv", b"id", "read from .jsonl"),
+        ("r.txt", b"id", "read from .json"),
         ("r.jsonl.gz", b"not gzip", "cannot be read"),
         ("r.jsonl.gz", gzip.compress(b'{"id": 1}' * 50)[:-9], "cannot be read"),
     ],
@@ -118,7 +120,7 @@ def test_broken_files(tmp_path: Path, name: str, content: bytes, message: str) -
 def test_a_missing_file_and_an_overlong_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RolloutFileError, match="no such file"):
         read_rollouts(tmp_path / "absent.jsonl")
-    monkeypatch.setattr(rollouts_module, "MAX_LINE_BYTES", 50)
+    monkeypatch.setattr(json_files, "MAX_LINE_BYTES", 50)
     with pytest.raises(RolloutFileError, match="line 1: longer than"):
         read_rollouts(write_lines(tmp_path / "r.jsonl", ROW))
 
@@ -135,6 +137,7 @@ def test_real_rollouts(shared_data: Path, name: str, count: int, labels: int) ->
 
 
 @pytest.mark.shared_data
-def test_real_rollouts_without_chunks_are_refused(shared_data: Path) -> None:
-    with pytest.raises(RolloutFileError, match=r"line 1 \(id 'Standard-0'\): 'chunks' is missing"):
-        read_rollouts(shared_data / "rollouts" / "gpt4_game24_unlabeled.jsonl.gz")
+def test_real_rollouts_that_are_not_divided_yet(shared_data: Path) -> None:
+    rollouts = read_rollouts(shared_data / "rollouts" / "gpt4_game24_unlabeled.jsonl.gz")
+    assert len(rollouts) == 700
+    assert all(rollout.text and not rollout.chunks for rollout in rollouts)
