@@ -1,13 +1,14 @@
 """How well clusters of unlabeled steps agree with the labels that people or models gave them.
 
 Each embedder's vectors of the steps (labels hidden) are clustered by k-means alone, and by k-means to 256
-centroids that ward then merges; agreement is normalised mutual information with arithmetic mean, which is the
-V-measure. BERTopic, where installed, gets the MiniLM vectors and is reduced to the same number of topics, its
-outliers a cluster of their own (K + 1 in all) or each put into its nearest topic (K).
-`supervised` is what a classifier of the same masked TF-IDF learns from the labels of other problems.
+centroids that ward then merges, each weighing as many steps as it stands for; agreement is normalised mutual
+information with arithmetic mean, which is the V-measure. BERTopic, where installed, gets the MiniLM vectors and is
+reduced to the same number of topics, its outliers a cluster of their own (K + 1 in all) or each put into its nearest
+topic (K). `supervised` is what a classifier of the same masked TF-IDF learns from the labels of other problems;
+`--labels_of` adds what one of discourse's cues learns from the labels of other files, each with its own labels.
 
     python benchmarks/taxonomy_quality.py --rollouts FILE [--only labels_ok] [--methods discourse tfidf minilm]
-        [--bertopic]
+        [--bertopic] [--labels_of FILE ...]
 """
 
 import argparse
@@ -22,17 +23,19 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.spatial.distance import pdist, squareform
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import v_measure_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.preprocessing import normalize
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, normalize
 
+from taxonomy.clustering.agglomeration import agglomerate
 from taxonomy.embed import tfidf
 from taxonomy.embedding import StepText, embed, steps_of
 from taxonomy.embedding.cues import properties
-from taxonomy.embedding.discourse import function_scores, standardised
+from taxonomy.embedding.discourse import function_scores
 from taxonomy.reading import read_rollouts
 from taxonomy.rollouts import Rollout
 
@@ -58,6 +61,9 @@ def main() -> None:
         f"{min(options.draw, len(labels))} drawn, seeds {options.seeds}"
     )
     print(f"supervised TF-IDF, other problems: {_supervised(steps, has_label, labels):.3f}")
+    for path in options.labels_of:
+        taught = _taught_elsewhere(path, options.only, steps, options.draw)[has_label]
+        print(f"supervised cues, labels of {path.name}: {v_measure_score(labels, taught):.3f}")
     draws = {
         seed: np.random.default_rng(seed).permutation(len(labels))[: options.draw] for seed in options.seeds
     }
@@ -82,22 +88,25 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rollouts", type=Path, required=True, help="labeled rollouts, .jsonl or .jsonl.gz")
-    parser.add_argument("--only", help="keep rollouts in whose row this field is true")
+    parser.add_argument("--only", help="leave out rollouts in whose row this field is false")
     parser.add_argument("--methods", nargs="+", default=["discourse", "tfidf"])
     parser.add_argument("--more", type=int, default=30, help="the larger number of clusters")
     parser.add_argument("--draw", type=int, default=8000, help="steps drawn for each seed")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--vectors", type=Path, help="directory in which MiniLM's vectors are kept")
+    parser.add_argument(
+        "--labels_of", type=Path, nargs="+", default=[], help="other labeled rollouts to learn from"
+    )
     parser.add_argument("--bertopic", action="store_true")
     return parser.parse_args()
 
 
 def _rollouts(path: Path, only: str | None) -> tuple[Rollout, ...]:
-    """The file's rollouts, or those in whose row the field `only` is true."""
+    """The file's rollouts, without those in whose row the field `only` is false."""
     if only is None:
         return read_rollouts(path, flag="--rollouts")
     with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        kept = [line for line in lines if line.strip() and json.loads(line).get(only)]
+        kept = [line for line in lines if line.strip() and json.loads(line).get(only, True)]
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "kept.jsonl"
         part.write_text("".join(kept))
@@ -124,11 +133,6 @@ def _functions(steps: Sequence[StepText]) -> Vectors:
     return scores
 
 
-def _cues(steps: Sequence[StepText]) -> Vectors:
-    cues: Vectors = normalize(standardised(properties(steps)))
-    return cues
-
-
 def _minilm_centred(steps: Sequence[StepText]) -> Vectors:
     """MiniLM without the mean of each problem's steps."""
     vectors = _vectors(steps, "minilm")
@@ -139,23 +143,19 @@ def _minilm_centred(steps: Sequence[StepText]) -> Vectors:
     return centred
 
 
-def _joined(steps: Sequence[StepText]) -> Vectors:
-    return np.hstack([_vectors(steps, "discourse"), 0.2 * _minilm_centred(steps)])
-
-
 COMPARISONS: dict[str, Callable[[Sequence[StepText]], Vectors]] = {
     "functions-only": _functions,
-    "cues-only": _cues,
     "minilm-centred": _minilm_centred,
-    "discourse+minilm": _joined,
 }
 
 
 def _agreements(vectors: Vectors, labels: Labels, n_labels: int, more: int, seed: int) -> tuple[float, ...]:
     alone = KMeans(n_labels, n_init=3, random_state=seed).fit_predict(vectors)
     many = KMeans(min(CENTROIDS, len(vectors)), n_init=1, random_state=seed).fit(vectors)
-    merges = linkage(many.cluster_centers_, "ward")
-    merged = [cut_tree(merges, n_clusters=n).ravel()[many.labels_] for n in (n_labels, more)]
+    distances = squareform(pdist(many.cluster_centers_))
+    weights = np.bincount(many.labels_, minlength=len(distances)).astype(np.float64)
+    merges = agglomerate(distances, weights, linkage="ward")
+    merged = [merges.assignment(n)[many.labels_] for n in (n_labels, more)]
     return tuple(float(v_measure_score(labels, found)) for found in (alone, *merged))
 
 
@@ -180,6 +180,18 @@ def _supervised(steps: Sequence[StepText], has_label: NDArray[np.bool_], labels:
         classifier, tfidf([step.text for step in kept]), labels, groups=problems, cv=folds
     )
     return float(v_measure_score(labels, predicted))
+
+
+def _taught_elsewhere(path: Path, only: str | None, steps: Sequence[StepText], draw: int) -> Labels:
+    """The label that each step would have in another file, as a classifier of cues learns it there."""
+    rollouts = _rollouts(path, only)
+    given = np.array([chunk.label or "" for rollout in rollouts for chunk in rollout.chunks])
+    drawn = np.random.default_rng(0).permutation(np.flatnonzero(given != ""))[:draw]
+    there = list(steps_of(rollouts, with_labels=False))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
+    classifier.fit(properties([there[row] for row in drawn]), given[drawn])
+    taught: Labels = classifier.predict(properties(steps))
+    return taught
 
 
 def _bertopic(

@@ -23,7 +23,8 @@ from hierarchical_reasoning.planners.untyped import UNTYPED
 from hierarchical_reasoning.problems import ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results import RoleUsage, check_writable
+from hierarchical_reasoning.results import RoleUsage
+from hierarchical_reasoning.results_file import check_writable
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Price, PriceTable, Sampling, backend_class
@@ -118,10 +119,15 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         config.input_file,
         category=config.category,
         n_rows=config.n_rows,
+        sample_ids=config.sample_id,
+        shuffle_seed=config.seed if config.shuffle else None,
+        shape=config.problem_shape,
         problem_field=config.problem_field,
         answer_field=config.answer_field,
     )
-    verifier, verifier_note = verifier_for(config.ground_truth_format, problems.problems)
+    verifier, verifier_note = verifier_for(
+        config.ground_truth_format, problems.problems, number_tolerance=config.number_tolerance
+    )
     prompts = Prompts(config.prompt_style, verifier.answer_form, config.prompts_dir)
     prompts.vanilla(problems.problems[0])
     notes = [*unused, *_doubts(config), *problems.notes, verifier_note]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.results import check_writable
+from hierarchical_reasoning.results_file import check_writable
 from llm_backends import Backend, Limits, ReplyCache, create_backend
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ class Backends:
     planner: Backend
     cache: ReplyCache | None = None
     """Closed with the backends."""
+    judge: Backend | None = None
+    """Of answers; None where they are graded without a model."""
 
     @classmethod
     def one(cls, backend: Backend) -> Backends:
@@ -37,25 +39,28 @@ class Backends:
     @property
     def notes(self) -> tuple[str, ...]:
         """What the backends did otherwise than asked."""
-        return tuple(dict.fromkeys([*self.planner.notes, *self.reasoner.notes]))
+        return tuple(dict.fromkeys(note for backend in self._by_role.values() for note in backend.notes))
 
     def described(self) -> dict[str, dict[str, object]]:
         """By role, what is asked and what else can change its replies; for the record."""
         return {
             role: {"framework": backend.name, "model": backend.model_name, **backend.cache_identity()}
-            for role, backend in (("reasoner", self.reasoner), ("planner", self.planner))
+            for role, backend in self._by_role.items()
         }
 
     async def check_models(self) -> None:
         """Find out whether the models are there, before a problem is begun."""
-        await self.reasoner.check_model()
-        if self.planner is not self.reasoner:
-            await self.planner.check_model()
+        for backend in dict.fromkeys(self._by_role.values()):
+            await backend.check_model()
+
+    @property
+    def _by_role(self) -> dict[str, Backend]:
+        roles = {"reasoner": self.reasoner, "planner": self.planner}
+        return roles if self.judge is None else roles | {"judge": self.judge}
 
     async def aclose(self) -> None:
-        await self.reasoner.aclose()
-        if self.planner is not self.reasoner:
-            await self.planner.aclose()
+        for backend in dict.fromkeys(self._by_role.values()):
+            await backend.aclose()
         if self.cache is not None:
             self.cache.close()
 
@@ -82,22 +87,25 @@ def make_backends(config: RunConfig) -> Backends:
     try:
         limits = Limits(config.max_concurrency, config.requests_per_minute)
         reasoner = make_backend(config, config.reasoner, cache, limits=limits)
-        planner = reasoner
-        model = config.planner_model
-        if model != config.reasoner and config.planner == "model" and not config.vanilla_baseline:
+
+        def other(model: ModelChoice, model_flag: str) -> Backend:
+            if model == config.reasoner:
+                return reasoner
             one_account = (model.framework, model.base_url) == (config.framework, config.reasoner.base_url)
-            planner = make_backend(
-                config,
-                model,
-                cache,
-                limits=limits if one_account else None,
-                model_flag="--model_name" if config.planner_model_name is None else "--planner_model_name",
-            )
+            own_limits = limits if one_account else None
+            return make_backend(config, model, cache, limits=own_limits, model_flag=model_flag)
+
+        planner, judge = reasoner, None
+        if config.planner == "model" and not config.vanilla_baseline:
+            flag = "--model_name" if config.planner_model_name is None else "--planner_model_name"
+            planner = other(config.planner_model, flag)
+        if config.judge_model is not None:
+            judge = other(config.judge_model, "--high_level_model_name")
     except BaseException:
         if cache is not None:
             cache.close()
         raise
-    return Backends(reasoner, planner, cache)
+    return Backends(reasoner, planner, cache, judge)
 
 
 def open_cache(config: RunConfig) -> ReplyCache | None:

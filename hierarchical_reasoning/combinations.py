@@ -18,6 +18,7 @@ _FLAGS = {
     "reasoner": ("--model_name", "--llm_framework"),
     "planner": ("--planner_model_name", "--planner_llm_framework"),
     "examples": ("--high_level_model_name", "--high_level_llm_framework"),
+    "judge": ("--high_level_model_name", "--high_level_llm_framework"),
 }
 
 
@@ -28,6 +29,8 @@ def models_by_role(config: RunConfig) -> dict[str, ModelChoice]:
         models["planner"] = config.planner_model
     if config.high_level_model is not None and shows_taxonomy_examples(config):
         models["examples"] = config.high_level_model
+    if config.judge_model is not None:
+        models["judge"] = config.judge_model
     for role, model in models.items():
         backend = backend_class(model.framework)
         name_flag, framework_flag = _FLAGS[role]
@@ -67,12 +70,31 @@ def check_combinations(config: RunConfig) -> tuple[str, ...]:
         raise ConfigError(
             f"--base_url {config.base_url} and --vllm_base_url {config.vllm_base_url} are both given; give one"
         )
+    _check_samples(config, mode)
+    if config.answers_are_judged and config.judge_model is None:
+        raise ConfigError(
+            "--ground_truth_format judge has a model judge the answers; name it with --high_level_model_name (it may "
+            f"be the main one, {config.model_name})"
+        )
     _check_server(config)
     return tuple(
         f"--{name} {getattr(config, name)} has no effect with {mode} and --llm_framework {config.framework}"
         for name in sorted(_unused(config, mode))
         if getattr(config, name) != RunConfig.model_fields[name].default
     )
+
+
+def _check_samples(config: RunConfig, mode: str) -> None:
+    """Planners that draw differ from sample to sample; what a model writes at temperature 0 does not."""
+    if (
+        config.samples > 1
+        and config.temperature == 0
+        and mode not in ("--planner uniform", "--planner markov")
+    ):
+        raise ConfigError(
+            f"--samples {config.samples} with --temperature 0 takes the likeliest words every time, so that all "
+            "samples of a problem are the same; give a --temperature above 0, or --samples 1"
+        )
 
 
 def _check_server(config: RunConfig) -> None:
@@ -101,7 +123,7 @@ def _unused(config: RunConfig, mode: str) -> set[str]:
         unused |= _THOUGHT_SETTINGS
     if mode != "--planner model" or config.joint:
         unused |= _PLANNER_MODEL
-    if not shows_taxonomy_examples(config):
+    if not shows_taxonomy_examples(config) and not config.answers_are_judged:
         unused |= _HIGH_LEVEL_MODEL
     if mode != "--planner model" or config.joint:
         unused |= {"max_choice_tokens"}

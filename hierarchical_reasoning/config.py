@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS
+from hierarchical_reasoning.error_limit import errors_allowed
 from hierarchical_reasoning.model_settings import USUAL_EXAMPLES, read_model_settings
+from hierarchical_reasoning.problems import ShapeName
 
 PlannerName = Literal["model", "teacher", "uniform", "markov", "fixed", "untyped"]
 MODEL_SETTINGS = ("model_name", "llm_framework", "base_url", "api_key_env", "extra_body")
 """The settings that name a model; with `planner_` or `high_level_` before them, that of a role of its own."""
+JUDGE = "judge"
+"""The answer format that a model grades."""
 BUNDLED = "bundled"
 """The name of the shipped model, for ``--model_name``."""
 
@@ -41,6 +45,11 @@ class ModelChoice:
         return str(MODEL) if self.is_bundled else self.model_name
 
 
+def _checked_limit(limit: str) -> str:
+    errors_allowed(limit, 1)
+    return limit
+
+
 class RunConfig(BaseModel):
     """Everything a run can be told. Fields are named as the flags are."""
 
@@ -50,7 +59,14 @@ class RunConfig(BaseModel):
     tree_model_path: Path = TAXONOMY
     category: str | None = None
     n_rows: int = Field(10, ge=1)
+    sample_id: tuple[str, ...] = ()
+    """Ids of the problems to take; `n_rows` plays no part then."""
+    shuffle: bool = False
+    """Take problems in an order drawn with `seed`."""
     ground_truth_format: str | None = None
+    number_tolerance: float = Field(0, ge=0, lt=1, allow_inf_nan=False)
+    """Allowed |answer - truth| / |truth| of the format ``number``."""
+    problem_shape: ShapeName = "auto"
     problem_field: str | None = None
     answer_field: str | None = None
 
@@ -83,7 +99,7 @@ class RunConfig(BaseModel):
     planner_api_key_env: str | None = None
     planner_extra_body: str | None = None
     high_level_model_name: str | None = None
-    """Chooses in-context examples; None: they are chosen without a model."""
+    """Chooses in-context examples, and judges answers with the format ``judge``; None: no model does."""
     high_level_llm_framework: str | None = None
     high_level_base_url: str | None = None
     high_level_api_key_env: str | None = None
@@ -109,6 +125,8 @@ class RunConfig(BaseModel):
     vllm_gpus: str | None = None
     start_vllm_verbose: bool = False
 
+    samples: int = Field(1, ge=1)
+    """Of every problem, independent of each other."""
     seed: int = 42
     cache_dir: Path = Path("cache")
     max_concurrency: int = Field(16, ge=1)
@@ -116,6 +134,11 @@ class RunConfig(BaseModel):
     requests_per_minute: float | None = Field(None, gt=0, allow_inf_nan=False)
     request_timeout: float = Field(600, gt=0, allow_inf_nan=False)
     """Seconds, for hosted models."""
+    fail_on_error: Annotated[str, BeforeValidator(str), AfterValidator(_checked_limit)] | None = None
+    """A run stops when more problems end in an error: a count ("3"), or a share of all ("10%", "0.1"). None: it goes
+    on, whatever happens to problems."""
+    retry_errors: bool = True
+    """A resumed run makes attempts again that ended in an error."""
     no_cache: bool = False
     """Ask again even where the same request was answered before."""
     prices: Path | None = None
@@ -151,6 +174,16 @@ class RunConfig(BaseModel):
     def high_level_model(self) -> ModelChoice | None:
         """The model that chooses examples; None where none was asked for."""
         return self._other("high_level")
+
+    @property
+    def judge_model(self) -> ModelChoice | None:
+        """The model that judges answers; None where they are graded without one, or none was named."""
+        return self.high_level_model if self.answers_are_judged else None
+
+    @property
+    def answers_are_judged(self) -> bool:
+        """Whether the answer format is the one that a model grades."""
+        return (self.ground_truth_format or "").strip().lower() == JUDGE
 
     def _other(self, role: str) -> ModelChoice | None:
         """The model that a role's own settings name, and what they leave open as for the main model; None where they
@@ -194,9 +227,13 @@ class RunConfig(BaseModel):
         models = {f"{role}{name}" for role in ("", "planner_", "high_level_") for name in MODEL_SETTINGS}
         speed = {
             "cache_dir",
+            "fail_on_error",
+            "retry_errors",
+            "samples",
             "max_concurrency",
             "max_retries",
             "n_rows",
+            "sample_id",
             "requests_per_minute",
             "request_timeout",
             "no_cache",

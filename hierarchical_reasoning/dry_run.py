@@ -60,10 +60,11 @@ async def estimate(config: RunConfig) -> Estimate:
     solver = counted.make_solver(backends, Observer())
     spent: dict[str, Spent] = {}
     for problem in counted.problems.problems:
-        solution = Solution()
-        await solver.solve(problem, solution)
-        for role, used in solution.spent.items():
-            spent[role] = spent.get(role, Spent()) + used
+        for sample in range(config.samples):
+            solution = Solution()
+            await solver.solve(problem, solution, sample=sample)
+            for role, used in solution.spent.items():
+                spent[role] = spent.get(role, Spent()) + used
     if config.planner not in ("model", "untyped"):
         spent.pop("planner", None)
     usage = {role: RoleUsage.priced(used, run.prices.get(role)) for role, used in spent.items()}
@@ -80,7 +81,8 @@ def _notes(config: RunConfig) -> list[str]:
     if not Path(config.reasoner.model_path).is_dir():
         notes.append(f"tokens of prompts are estimated, {CHARACTERS_PER_TOKEN} characters each")
     if config.high_level_model is not None:
-        notes.append(f"what {config.high_level_model.model_name} takes to choose examples is not counted")
+        what = "choose examples and to judge answers" if config.answers_are_judged else "choose examples"
+        notes.append(f"what {config.high_level_model.model_name} takes to {what} is not counted")
     return notes
 
 

@@ -3,6 +3,7 @@
 ::
 
     ReasoningError
+    ├── VerifierError (RuntimeError)       what grades failed; the answer may be right or wrong
     └── UsageError (ValueError)            the user can mend it; the command line exits with 2
         ├── ProblemFileError               a file of problems cannot be read as one
         ├── CategoryError                  no problem has the category asked for
@@ -10,6 +11,7 @@
         ├── PromptError                    a prompt template is missing or broken
         ├── PlannerError                   a planner cannot plan for this taxonomy or these problems
         ├── ConfigError                    settings that do not go together
+        ├── ResultsFileError               a file of results cannot be read as one
         ├── OutputError (OSError)          the results or the journal cannot be written
         └── JournalError                   a journal cannot be read
             ├── JournalLockedError         another process writes this run
@@ -24,6 +26,10 @@ from __future__ import annotations
 
 class ReasoningError(Exception):
     """The root of the tree."""
+
+
+class VerifierError(ReasoningError, RuntimeError):
+    """What grades failed, such as a process that was killed; the answer may be right or wrong."""
 
 
 class UsageError(ReasoningError, ValueError):
@@ -52,6 +58,10 @@ class PlannerError(UsageError):
 
 class ConfigError(UsageError):
     """Settings that do not go together, or name what does not exist."""
+
+
+class ResultsFileError(UsageError):
+    """A file of results cannot be read as one."""
 
 
 class OutputError(UsageError, OSError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results import ResultEntry
@@ -12,8 +12,8 @@ from llm_backends import Message
 class Observer:
     """Called as things happen; every method may be left as it is."""
 
-    def kept(self, entries: Sequence[ResultEntry]) -> None:
-        """The run goes on with these problems, which an earlier session finished."""
+    def kept(self, entries: Iterator[ResultEntry]) -> None:
+        """The run goes on with these problems, which an earlier session finished; perhaps there are none."""
 
     def asked(self, problem: Problem, messages: Sequence[Message]) -> None:
         """A prompt is about to be sent."""

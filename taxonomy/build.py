@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
 from taxonomy.built import BuiltTaxonomy, LabeledChunk, Sample, tree_nodes
-from taxonomy.cluster import choose_cuts
+from taxonomy.clustering import choose_cuts
 from taxonomy.embed import embed_texts
 from taxonomy.errors import BuildError
+from taxonomy.label_meanings import usual_meaning
 from taxonomy.model import Taxonomy
-from taxonomy.naming import Member, excerpt_description, name_node
+from taxonomy.naming import Member, display_label, name_node
 from taxonomy.rollouts import Rollout, rollout_lines
 
 __all__ = ["BuildParameters", "BuiltTaxonomy", "LabeledChunk", "build_taxonomy"]
@@ -92,7 +93,7 @@ def build_taxonomy(
     chunks_of = positions_by_label(chunks)
     if vectors is None:
         vectors = embed_texts([chunk.text for chunk in chunks], dimensions=dimensions, seed=seed)
-    members = members_of_labels(ordered, chunks, chunks_of, vectors, warnings)
+    members = members_of_labels(ordered, chunks_of, warnings)
     if sizes is not None and sizes[-1] != len(members):
         raise BuildError(
             f"level sizes are {sizes}, but the last level holds the given labels, which are {len(members)} "
@@ -172,18 +173,14 @@ def positions_by_label(
 
 def members_of_labels(
     rollouts: Sequence[Rollout],
-    chunks: Sequence[LabeledChunk],
     chunks_of: Mapping[str, list[int]],
-    vectors: NDArray[np.float64],
     warnings: list[str],
 ) -> list[Member]:
-    """The labels with their most frequent descriptions; one that has none is described by its most typical chunk.
+    """The labels with their most frequent descriptions; one that has none is described by the words in it.
 
     Args:
         rollouts: in any order.
-        chunks: those that carry a label.
-        chunks_of: positions in `chunks`, by label.
-        vectors: of `chunks`.
+        chunks_of: the chunks that carry each label.
         warnings: gets what is to be said of descriptions.
     """
     described: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -197,12 +194,12 @@ def members_of_labels(
             # The most frequent wording; the alphabetically first of equally frequent ones.
             description = min(described[label].items(), key=lambda item: (-item[1], item[0]))[0]
         else:
-            description = excerpt_description(chunks[_medoid(positions, vectors)].text)
+            description = usual_meaning(label, display_label(label))
         members.append(Member(label, description, len(positions)))
     undescribed = [label for label in chunks_of if label not in described]
     if undescribed:
         warnings.append(
-            "labels without a 'label_description', described by their most typical chunk: "
+            "labels without a 'label_description', described by what the words in them usually mean: "
             + ", ".join(map(repr, undescribed))
         )
     reworded = [label for label, wordings in sorted(described.items()) if len(wordings) > 1]
@@ -214,11 +211,6 @@ def members_of_labels(
     return members
 
 
-def _medoid(positions: list[int], vectors: NDArray[np.float64]) -> int:
-    own = vectors[positions]
-    return positions[int(np.argmax(np.round(own @ own.mean(axis=0), 9)))]
-
-
 def vectors_of_labels(
     members: Sequence[Member], means: NDArray[np.float64], description_weight: float, seed: int
 ) -> NDArray[np.float64]:
@@ -227,7 +219,7 @@ def vectors_of_labels(
     Means are taken relative to the mean label: what all steps share says nothing about any of them.
     """
     from_chunks = normalize(means - means.mean(axis=0))
-    label_texts = [f"{member.label}: {member.description}" for member in members]
-    from_descriptions = embed_texts(label_texts, dimensions=len(members), seed=seed)
+    label_texts = [f"{display_label(member.label)}: {member.description}" for member in members]
+    from_descriptions = embed_texts(label_texts, dimensions=len(members), seed=seed, mask=False)
     share = description_weight
     return np.hstack([np.sqrt(1 - share) * from_chunks, np.sqrt(share) * from_descriptions])

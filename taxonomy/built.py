@@ -14,7 +14,7 @@ from taxonomy.model import Taxonomy, TaxonomyNode
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-    from taxonomy.cluster import Cut
+    from taxonomy.clustering.cuts import Cut
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,16 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class TypicalChunk:
+    """One of the chunks that show best what a node is."""
+
+    node_id: str
+    rank: int
+    """Among those of the node; the best has 1."""
+    chunk: LabeledChunk
+
+
+@dataclass(frozen=True)
 class BuiltTaxonomy:
     """A taxonomy with all that its directory tells about how it came about."""
 
@@ -55,6 +65,8 @@ class BuiltTaxonomy:
     """Of the rollouts' content, whatever the order they came in."""
     warnings: tuple[str, ...]
     """What differs from what was asked for, in sentences."""
+    examples: tuple[TypicalChunk, ...] = ()
+    """Of each node, the best first; empty where none were looked for, and then no file has them."""
 
     @property
     def from_given_labels(self) -> bool:
@@ -122,7 +134,7 @@ def cut_as_json(cut: "Cut") -> dict[str, Any]:
 
 
 def cut_of_json(content: Mapping[str, Any]) -> "Cut":
-    from taxonomy.cluster import Cut
+    from taxonomy.clustering.cuts import Cut
 
     return Cut(
         content["n_clusters"],

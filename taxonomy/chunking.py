@@ -5,21 +5,30 @@ code are never divided, and a number that opens a list's item stays with the ite
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
 from taxonomy.rollouts import Chunk, Rollout
 
-_UNDIVIDED = re.compile(r"```.*?```|\$\$.*?\$\$|\\\[.*?\\\]|\\begin\{(\w+\*?)\}.*?\\end\{\1\}", re.DOTALL)
+_WHOLE_MARK = re.compile(r"(?P<twin>```|\$\$)|\\\[|\\\]|\\(?P<side>begin|end)\{(?P<name>\w+\*?)\}")
+"""What opens or closes text that stays whole."""
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
-_SENTENCE_END = re.compile(r"[.!?…。！？]+[\"'”’)\]*_]*(?:\s+|(?<=[。！？])|$)|\n\s*")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?…。！？])(?P<stop>[.!?…。！？]+)(?P<closers>[\"'”’)\]*_]*)(?:\s+|(?<=[。！？])|$)|\n\s*"
+)
 _ABBREVIATIONS = frozenset(
     "dr mr mrs ms prof st vs etc e.g i.e cf eq eqs fig figs approx resp viz al ca sec ch thm".split()  # noqa: SIM905
 )
+_SEEN_BEFORE = 24
+"""Characters before a full stop that decide what it ends."""
 _WORD = re.compile(r"\w")
 _LAST_WORD = re.compile(r"[^\s(\[\"'“‘*]*$")
+_LETTERS = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")
 _LIST_MARKER = re.compile(r"\s*(?:[-*•>#]+|\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{1,4})[.)])\s*")
+_OPENING = re.compile(rf"(?:{_LIST_MARKER.pattern})?\s*")
+_MARKER_WITHIN_LINE = re.compile(r"(?:[;,]\s*\d{1,3}|:\s*1)$")
 _GOES_ON = re.compile(r"[a-z,;:=+*/^)\]}\\]")
 
 
@@ -32,12 +41,12 @@ def split_sentences(text: str) -> tuple[str, ...]:
     """Pieces that end after a sentence, or at the end of a line whose next line opens a new thought."""
     paragraph_ends = {found.end() for found in _PARAGRAPH_END.finditer(text)}
     ends = []
-    start = 0
+    opened = _end_of_opening(text, 0)
     for found in _SENTENCE_END.finditer(text):
         end = found.end()
-        if end in paragraph_ends or _ends_sentence(text, start, found):
+        if end in paragraph_ends or (end > opened and _ends_sentence(text, found)):
             ends.append(end)
-            start = end
+            opened = _end_of_opening(text, end)
     return _cut(text, sorted({*ends, *paragraph_ends}))
 
 
@@ -62,24 +71,43 @@ def chunk_by_rules(rollout: Rollout, chunker: str) -> Rollout:
     return with_chunks(rollout, CHUNKERS[chunker](rollout.text or "")) if is_unchunked(rollout) else rollout
 
 
-def _ends_sentence(text: str, start: int, found: "re.Match[str]") -> bool:
-    before, after = text[start : found.start()], text[found.end() : found.end() + 8]
-    if not after or not (before + found.group()).strip() or _LIST_MARKER.fullmatch(before + found.group()):
+def _end_of_opening(text: str, start: int) -> int:
+    """Where the list marker, if any, and the white space end that text opens with from here."""
+    opening = _OPENING.match(text, start)
+    assert opening is not None  # it may be empty
+    return opening.end()
+
+
+def _ends_sentence(text: str, found: "re.Match[str]") -> bool:
+    after = text[found.end() : found.end() + 8]
+    if not after:
         return False
-    if found.group().isspace():  # a line that ends without a full stop
+    if found["stop"] is None:  # a line that ends without a full stop
         return bool(_LIST_MARKER.match(after)) or not _GOES_ON.match(after)
+    before = text[max(found.start() - _SEEN_BEFORE, 0) : found.start()]
     last = _LAST_WORD.search(before)
     word = last.group().casefold() if last else ""
-    if found.group().startswith(".") and (word in _ABBREVIATIONS or re.fullmatch(r"[b-hj-z]", word)):
+    if found["stop"].startswith(".") and (word in _ABBREVIATIONS or re.fullmatch(r"[b-hj-z]", word)):
         return False
+    if "a" <= after[0] <= "z":
+        return not found["closers"] and _ends_sentence_before_lower_case(before, word, found["stop"])
     return not _GOES_ON.match(after)
+
+
+def _ends_sentence_before_lower_case(before: str, word: str, stop: str) -> bool:
+    """Many traces have no capital letters; but three dots are a pause there, and "5!" is a number."""
+    if stop == ".":
+        return not _LETTERS.fullmatch(word) and not _MARKER_WITHIN_LINE.search(before)
+    if stop == "!":
+        return len(word) > 1 and word[-1].isalpha()
+    return "?" in stop or not set(stop) <= set(".…")
 
 
 def _cut(text: str, ends: list[int]) -> tuple[str, ...]:
     """The text cut at these places, but for those inside what stays whole; pieces without a word join
     a neighbour."""
-    whole = [found.span() for found in _UNDIVIDED.finditer(text)]
-    pieces: list[str] = []
+    whole = _whole_spans(text)
+    spans: list[tuple[int, int]] = []
     start, passed = 0, 0
     for end in [*ends, len(text)]:
         while passed < len(whole) and whole[passed][1] <= end:
@@ -87,20 +115,42 @@ def _cut(text: str, ends: list[int]) -> tuple[str, ...]:
         inside = passed < len(whole) and whole[passed][0] < end < whole[passed][1]
         if end == start or (inside and end < len(text)):
             continue
-        pieces.append(text[start:end])
+        if _WORD.search(text, start, end):
+            spans.append((start if spans else 0, end))
+        elif spans:
+            spans[-1] = (spans[-1][0], end)
         start = end
-    return _without_wordless_pieces(pieces)
+    return tuple(text[start:end] for start, end in spans) if spans else (text,) * bool(text)
 
 
-def _without_wordless_pieces(pieces: list[str]) -> tuple[str, ...]:
-    joined: list[str] = []
-    blank_before = ""
-    for piece in pieces:
-        if _WORD.search(piece):
-            joined.append(blank_before + piece)
-            blank_before = ""
-        elif joined:
-            joined[-1] += piece
-        else:
-            blank_before += piece
-    return tuple(joined) if joined else ((blank_before,) if blank_before else ())
+def _whole_spans(text: str) -> list[tuple[int, int]]:
+    """Fenced code, displayed formulas and LaTeX environments, the outermost only, in one pass.
+
+    What is opened and never closed is no span. Inside code and formulas nothing is looked for.
+    """
+    last = {closer: text.rfind(closer) for closer in ("```", "$$", "\\]")}
+    spans: list[tuple[int, int]] = []
+    environments: list[tuple[str, int]] = []
+    open_names: Counter[str] = Counter()
+    closer, opened_at = "", 0
+    for mark in _WHOLE_MARK.finditer(text):
+        if closer:
+            if mark.group() == closer:
+                spans.append((opened_at, mark.end()))
+                closer = ""
+        elif mark["side"] == "begin":
+            environments.append((mark["name"], mark.start()))
+            open_names[mark["name"]] += 1
+        elif mark["side"] == "end" and open_names[mark["name"]]:
+            name, opened_at = "", 0
+            while name != mark["name"]:
+                name, opened_at = environments.pop()
+                open_names[name] -= 1
+            while spans and spans[-1][0] > opened_at:
+                spans.pop()
+            spans.append((opened_at, mark.end()))
+        elif mark["side"] is None and mark.group() != "\\]":
+            wanted = mark["twin"] or "\\]"
+            if last[wanted] >= mark.end():
+                closer, opened_at = wanted, mark.start()
+    return spans

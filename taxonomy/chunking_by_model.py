@@ -1,8 +1,8 @@
 """Dividing the text of a trace into chunks by a language model.
 
 The model copies a passage into single steps. White space aside, the copy must be the passage: that is checked, a copy
-that is not is asked for again, and in the end the passage is divided by rules, which a note says. What becomes
-chunks are slices of the text itself, so that joined they are the text again.
+that is not is asked for again, and in the end the passage is divided by rules, which a note says; a model that copies
+none at all is an error. What becomes chunks are slices of the text itself, so that joined they are the text again.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from llm_backends import Backend, Message, Request, Sampling
 from llm_backends.errors import UnparsedReplyError
 from taxonomy.chunking import is_unchunked, split_paragraphs, split_sentences, with_chunks
-from taxonomy.questions import all_answers
+from taxonomy.questions import all_answers, check_some_usable, how_to_ask_again, parsed_reply
 from taxonomy.rollouts import Rollout
 
 PASSAGE_CHARACTERS = 4000
 """A longer text is asked about in passages of whole paragraphs, or sentences of a longer paragraph."""
+_SHOWN = 5
 PROMPT = """\
 Below is a passage of somebody's reasoning on a problem. Divide it into single reasoning steps: each step does one \
 thing, such as restating the problem, recalling a fact, planning, carrying out one calculation, checking a result, \
@@ -94,6 +95,7 @@ async def chunk_by_model(
         sampling: None is temperature 0 and room for a copy of the longest passage.
 
     Raises:
+        BuildError: no passage was copied.
         BackendError: a passage got no reply.
     """
     sampling = sampling or Sampling(temperature=0.0, max_tokens=PASSAGE_CHARACTERS)
@@ -103,21 +105,29 @@ async def chunk_by_model(
         if is_unchunked(rollout)
         for passage in passages_of(rollout.text or "")
     ]
-    answers = await all_answers(_divide(backend, sampling, passage) for _, passage in asked)
+    answers = await all_answers(
+        (_divide(backend, sampling, passage) for _, passage in asked), at_once=backend.max_concurrency
+    )
+    unusable = [answer for answer in answers if isinstance(answer, UnparsedReplyError)]
+    check_some_usable(unusable, len(asked), "passages to divide", "--chunker sentences")
     pieces: dict[str, tuple[str, ...]] = {}
-    refused: dict[str, int] = {}
+    refused: dict[str, None] = {}
     for (rollout, passage), divided in zip(asked, answers, strict=True):
-        refused[rollout.id] = refused.get(rollout.id, 0) + (divided is None)
-        pieces[rollout.id] = pieces.get(rollout.id, ()) + (divided or split_sentences(passage))
-    by_rules = sum(refused.values())
-    notes = (
-        f"{by_rules} of {len(asked)} passages were divided by rules, since {backend.model_name} did not copy them: "
-        f"those of {', '.join(repr(name) for name in [name for name, n in refused.items() if n][:5])}"
+        copied: tuple[str, ...] = ()
+        if isinstance(divided, UnparsedReplyError):
+            refused[rollout.id] = None
+        else:
+            copied = divided
+        pieces[rollout.id] = pieces.get(rollout.id, ()) + (copied or split_sentences(passage))
+    shown = ", ".join(map(repr, list(refused)[:_SHOWN])) + (", ..." if len(refused) > _SHOWN else "")
+    note = (
+        f"{len(unusable)} of {len(asked)} passages were divided by rules, since {backend.model_name} did not copy "
+        f"them: those of {shown}; {how_to_ask_again('chunk.jsonl.gz')}"
     )
     divided_rollouts = tuple(
         with_chunks(rollout, pieces[rollout.id]) if rollout.id in pieces else rollout for rollout in rollouts
     )
-    return divided_rollouts, (notes,) if by_rules else ()
+    return divided_rollouts, (note,) if refused else ()
 
 
 def passages_of(text: str) -> tuple[str, ...]:
@@ -133,16 +143,15 @@ def passages_of(text: str) -> tuple[str, ...]:
     return tuple(passages)
 
 
-async def _divide(backend: Backend, sampling: Sampling, passage: str) -> tuple[str, ...] | None:
-    """None where the model was asked as often as allowed and never copied the passage."""
+async def _divide(backend: Backend, sampling: Sampling, passage: str) -> tuple[str, ...] | UnparsedReplyError:
+    """The error where the model was asked as often as allowed and never copied the passage."""
     request = Request(
         (Message("user", PROMPT.format(passage=passage.strip())),),
         sampling,
         schema=schema_for(passage),
         role="chunker",
     )
-    try:
-        completion = await backend.complete(request)
-    except UnparsedReplyError:
-        return None
-    return slices_of(passage, cast("Chunks", completion.parsed).chunks)
+    reply = await parsed_reply(backend, request)
+    if isinstance(reply, UnparsedReplyError):
+        return reply
+    return slices_of(passage, cast("Chunks", reply).chunks)

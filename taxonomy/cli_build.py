@@ -1,6 +1,8 @@
 """The command that builds a taxonomy. `taxonomy.cli` registers it."""
 
 import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +12,14 @@ from taxonomy.terminal import visible
 
 if TYPE_CHECKING:
     from llm_backends import Backend, ReplyCache
-    from taxonomy.pipeline import PipelineParameters, PipelineResult
+    from taxonomy.pipeline import PipelineResult
+    from taxonomy.pipeline_parameters import PipelineParameters
+    from taxonomy.stages import StageReport
 
 _REPLIES_FILE = "replies.sqlite"
 _CHUNKERS = ("sentences", "paragraphs", "llm")
 _LABELERS = ("given", "llm", "none")
+_REFINES = ("none", "labels", "llm")
 _LINKAGES = ("ward", "average", "complete")
 
 
@@ -45,7 +50,8 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     type=click.Choice(_LABELERS),
     default="given",
     show_default=True,
-    help="given: labels that are there; llm: a model labels chunks without one; none: chunks are clustered by text.",
+    help="given: labels that are there; llm: a model labels chunks that have none, with the given labels where there "
+    "are some; none: chunks are clustered by text.",
 )
 @click.option(
     "--unlabeled",
@@ -60,13 +66,35 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     "[default: tfidf for labels, discourse for texts]",
 )
 @click.option(
+    "--refine",
+    type=click.Choice(_REFINES),
+    default="none",
+    show_default=True,
+    help="Tune a sentence-transformers embedder first. labels: to the given labels, which --labeler none leaves out of "
+    "the tree; llm: to triplets of steps that a model compares.",
+)
+@click.option(
+    "--judged_triplets",
+    default=1000,
+    show_default=True,
+    help="Triplets that the model compares for --refine llm, a call each.",
+)
+@click.option(
     "--namer",
     type=click.Choice(("medoid", "llm")),
     default="medoid",
     show_default=True,
     help="Who names the nodes: medoid needs no model.",
 )
-@click.option("--levels", default=7, show_default=True, help="Levels, the root's included.")
+@click.option(
+    "--relabeler",
+    type=click.Choice(("nearest", "llm")),
+    default="nearest",
+    show_default=True,
+    help="Who gives chunks their thought types in the finished tree. nearest: each stays where it was clustered; "
+    "llm: a model chooses, one call a chunk.",
+)
+@click.option("--levels", type=int, help="Levels, the root's included. [default: 7, if --max_depth allows]")
 @click.option(
     "--level_sizes",
     callback=lambda context, option, value: _sizes(value),
@@ -91,7 +119,9 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
     show_default=True,
     help="Of centroids. Given labels are always joined by ward.",
 )
-@click.option("--max_depth", default=8, show_default=True, help="Levels below the root, at most.")
+@click.option(
+    "--max_depth", type=int, help="Levels below the root, at most. [default: 8, or what --levels needs]"
+)
 @click.option("--n_centroids", default=512, show_default=True, help="Of the chunks, at most.")
 @click.option("--seed", default=0, show_default=True, help="Seed of k-means and dimension reduction.")
 @click.option(
@@ -106,7 +136,7 @@ def _sizes(text: str | None) -> tuple[int, ...] | None:
 @click.option(
     "--llm_framework", help="For llm above: openai, together, anthropic, vllm, local, or a plug-in."
 )
-@click.option("--model_name", help="The model that chunks, labels and names.")
+@click.option("--model_name", help="The model that chunks, labels, compares, names and relabels.")
 @click.option("--base_url", help="Address of the server, where the framework takes one.")
 @click.option("--api_key_env", help="Environment variable with the key.")
 @click.option(
@@ -142,8 +172,11 @@ def build(
     Instead of chunks there may be a text of the whole trace; labels may be absent, and are clustered for then. Stages
     are kept: what did not change since the last build, or since it was killed, is not done again.
     """
-    from taxonomy.pipeline import PipelineParameters, stages_beside
+    from taxonomy.pipeline import stages_beside
+    from taxonomy.pipeline_parameters import PipelineParameters
 
+    if output == Path():
+        raise click.BadParameter("is empty, a directory is needed", param_hint="--output")
     wanted = PipelineParameters(**parameters)
     kept_in = stages_dir or stages_beside(output)
     model: dict[str, Any] = {"model_name": model_name, "max_concurrency": max_concurrency}
@@ -168,15 +201,41 @@ async def _build(
         if backend is not None:
             await backend.check_model()
         return await build_directory(
-            rollouts, output, parameters, backend=backend, stages_dir=stages_dir, overwrite=overwrite
+            rollouts,
+            output,
+            parameters,
+            backend=backend,
+            stages_dir=stages_dir,
+            overwrite=overwrite,
+            on_stage=_stage_reporter(),
+            say=lambda text: _say(text, err=True),
         )
     finally:
         if backend is not None:
             for note in backend.notes:
                 _say(f"note: {note}", err=True)
+            for role, spent in backend.meter.by_role.items():
+                tokens = f"{spent.usage.prompt_tokens} tokens in, {spent.usage.completion_tokens} out"
+                _say(
+                    f"{role}: {spent.replies} replies, {tokens}; {spent.cached_replies} from before", err=True
+                )
             await backend.aclose()
         if cache is not None:
             cache.close()
+
+
+def _stage_reporter() -> "Callable[[StageReport], None]":
+    """Says after each stage how long it took; nothing of those that were kept."""
+    last = time.monotonic()
+
+    def report(stage: "StageReport") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if not stage.kept:
+            _say(f"{stage.name}: {now - last:.1f} s", err=True)
+        last = now
+
+    return report
 
 
 def _backend(

@@ -1,9 +1,9 @@
 """The directory that `--tree_model_path` takes: names of its files, and reading them.
 
 A directory holds `labeled_hierarchical_tree.gml` (or, failing that, `hierarchical_tree.gml`), tables of
-labels for nodes that the GML leaves unlabeled, and one table of chunks per level. A bare `.gml` file is a
-taxonomy too, only without chunks; one of the two names above is labeled by the tables beside it. Writing is in
-`taxonomy.directory_writer`.
+labels for nodes that the GML leaves unlabeled, one table of chunks per level, and maybe one of each node's most typical
+chunks. A bare `.gml` file is a taxonomy too, only without chunks; one of the two names above is labeled by the tables
+beside it. Writing is in `taxonomy.directory_writer`.
 """
 
 import csv
@@ -20,10 +20,12 @@ LABELED_TREE_FILE = "labeled_hierarchical_tree.gml"
 THRESHOLDS_FILE = "optimal_thresholds.csv"
 INNER_LABELS_FILE = "inner_node_labels.csv"
 LABELS_FILE = "labels_and_descriptions.csv"
+EXAMPLES_FILE = "examples.csv"
 PICTURE_FILE = "labeled_tree_visualization.png"
 MANIFEST_FILE = "manifest.json"
 MAX_FIELD_CHARACTERS = 16 * 2**20
 """Of one cell of a table."""
+MAX_INDEX_DIGITS = 18
 
 
 def labeled_chunks_file(level: int) -> str:
@@ -81,12 +83,28 @@ def read_labeled_chunks(directory: Path | str, level: int) -> tuple[ChunkRow, ..
         return ()
     rows = []
     for line, row in _table_rows(table, ("index", "chunks", "chunk_idx", "labels")):
-        if not row["chunk_idx"].isdecimal():
-            raise TaxonomyFileError(
-                f"{table}, line {line}: 'chunk_idx' is {row['chunk_idx']!r}, expected a number"
-            )
-        rows.append(ChunkRow(row["index"], int(row["chunk_idx"]), row["chunks"], row["labels"]))
+        index = row["chunk_idx"]
+        if not index.isdecimal() or len(index) > MAX_INDEX_DIGITS:
+            shown = index if len(index) <= MAX_INDEX_DIGITS else f"{index[:MAX_INDEX_DIGITS]}..."
+            raise TaxonomyFileError(f"{table}, line {line}: 'chunk_idx' is {shown!r}, expected a number")
+        rows.append(ChunkRow(row["index"], int(index), row["chunks"], row["labels"]))
     return tuple(rows)
+
+
+def read_examples(directory: Path | str) -> dict[str, tuple[str, ...]]:
+    """By node id, the texts of its most typical chunks, the best first; empty where the directory has no table of them,
+    or is a bare GML file.
+
+    Raises:
+        TaxonomyFileError: the table is broken.
+    """
+    table = Path(directory) / EXAMPLES_FILE
+    if not table.is_file():
+        return {}
+    found: dict[str, list[str]] = {}
+    for _, row in _table_rows(table, ("node_id", "chunks")):
+        found.setdefault(row["node_id"], []).append(row["chunks"])
+    return {node_id: tuple(texts) for node_id, texts in found.items()}
 
 
 def _load_directory(directory: Path, flag: str) -> Taxonomy:

@@ -7,6 +7,7 @@ manifest and a picture drawn by another version of matplotlib.
 """
 
 import csv
+import glob
 import hashlib
 import io
 import json
@@ -18,8 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxonomy.atomic import make_staging_directory, write_atomically
+from taxonomy.atomic import file_hash, make_staging_directory, write_atomically
 from taxonomy.directory import (
+    EXAMPLES_FILE,
     INNER_LABELS_FILE,
     LABELED_TREE_FILE,
     LABELS_FILE,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 FORMAT = "thought-type taxonomy directory"
 FORMAT_VERSION = 1
+_STAGING = "staging-"
 _VERSIONED_PACKAGES = ("numpy", "scipy", "scikit-learn", "networkx")
 
 
@@ -68,7 +71,7 @@ def write_taxonomy_directory(
     directory = Path(directory)
     check_output_directory(directory, overwrite=overwrite)
     try:
-        staging = make_staging_directory(directory)
+        staging = _staging_directory(directory)
         try:
             _write_files(built, staging, inputs, about_the_build or {})
             _move_into_place(staging, directory)
@@ -96,6 +99,13 @@ def check_output_directory(directory: Path | str, *, overwrite: bool = False) ->
         raise OutputDirectoryError(
             f"{directory}: holds a taxonomy; choose another directory (--output), or give --overwrite to replace it"
         )
+
+
+def _staging_directory(directory: Path) -> Path:
+    """A new one beside the directory; those that killed builds of it left are removed."""
+    for left_by_a_kill in directory.parent.glob(f".{glob.escape(directory.name)}.{_STAGING}*"):
+        shutil.rmtree(left_by_a_kill, ignore_errors=True)
+    return make_staging_directory(directory, marker=_STAGING)
 
 
 def _files_written_before(directory: Path) -> set[str]:
@@ -163,6 +173,8 @@ def _files(built: "BuiltTaxonomy") -> Iterator[tuple[str, bytes]]:
     )
     for level in taxonomy.levels:
         yield from _level_files(built, level)
+    if built.examples:
+        yield EXAMPLES_FILE, _examples(built)
     picture = draw_tree(taxonomy)
     if picture is not None:
         yield PICTURE_FILE, picture
@@ -190,6 +202,27 @@ def _level_files(built: "BuiltTaxonomy", level: int) -> Iterator[tuple[str, byte
                 (row, chunk.rollout_id, chunk.text, chunk.idx, name_of[node_of[chunk.sample]])
                 for row, chunk in enumerate(built.chunks)
             ),
+        ),
+    )
+
+
+def _examples(built: "BuiltTaxonomy") -> bytes:
+    """`index`, `chunk_idx` and `chunks` are those of the tables of chunks, `label` is a name of the node's level."""
+    taxonomy = built.taxonomy
+    name_of = {kind.node_id: kind.name for level in taxonomy.levels for kind in taxonomy.at_level(level)}
+    return _csv_bytes(
+        ("node_id", "level", "label", "rank", "index", "chunk_idx", "chunks"),
+        (
+            (
+                example.node_id,
+                taxonomy.depth(example.node_id),
+                name_of[example.node_id],
+                example.rank,
+                example.chunk.rollout_id,
+                example.chunk.idx,
+                example.chunk.text,
+            )
+            for example in built.examples
         ),
     )
 
@@ -251,12 +284,3 @@ def _manifest(built: "BuiltTaxonomy", inputs: Sequence[Path], hashes: Mapping[st
         },
         "files": dict(hashes),
     }
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file of any size."""
-    digest = hashlib.sha256()
-    with path.open("rb") as handle:
-        while block := handle.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

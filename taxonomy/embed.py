@@ -45,14 +45,18 @@ def _is_mathematical(word: str) -> bool:
     return word in ("-", "*", "/") or _MATH_WORD.search(bare) is not None
 
 
-def tfidf(texts: Sequence[str]) -> NDArray[np.float64]:
-    """TF-IDF of the masked texts: a sparse matrix with one unit-length row per text.
+def tfidf(texts: Sequence[str], *, mask: bool = True) -> NDArray[np.float64]:
+    """TF-IDF of the texts: a sparse matrix with one unit-length row per text.
+
+    Args:
+        texts: any.
+        mask: numbers and formulas, as in the text of a step, but not in a label such as `Step 2` or `L12`.
 
     Raises:
         BuildError: no text holds a word.
     """
     vectorizer = TfidfVectorizer(
-        preprocessor=lambda text: mask_content(text).lower(),
+        preprocessor=lambda text: (mask_content(text) if mask else text).lower(),
         token_pattern=r"\w+|[.,:?!]",  # noqa: S106 - a pattern of words, no secret
         ngram_range=(1, 3),
         sublinear_tf=True,
@@ -65,9 +69,11 @@ def tfidf(texts: Sequence[str]) -> NDArray[np.float64]:
     return matrix
 
 
-def embed_texts(texts: Sequence[str], *, dimensions: int, seed: int) -> NDArray[np.float64]:
-    """Dense unit-length rows, one per text; fewer dimensions where the texts carry fewer."""
-    matrix = tfidf(texts)
+def embed_texts(
+    texts: Sequence[str], *, dimensions: int, seed: int, mask: bool = True
+) -> NDArray[np.float64]:
+    """Dense unit-length rows, one per text, masked or not; fewer dimensions where the texts carry fewer."""
+    matrix = tfidf(texts, mask=mask)
     kept = min(dimensions, *matrix.shape)
     left, strengths, _ = randomized_svd(matrix, n_components=kept, random_state=seed)
     vectors: NDArray[np.float64] = normalize(left * strengths)

@@ -148,7 +148,7 @@ def read_examples_cache(path: Path, level: int, *, key: str) -> LevelExamples | 
     """None where there is no cache, or one made from something else.
 
     Raises:
-        ExamplesCacheError: the file cannot be read as JSON.
+        ExamplesCacheError: the file cannot be read as JSON, or is of another shape than what is cached.
     """
     try:
         content = json.loads(path.read_bytes())
@@ -161,8 +161,18 @@ def read_examples_cache(path: Path, level: int, *, key: str) -> LevelExamples | 
         ) from error
     if not isinstance(content, dict) or content.get("key") != key:
         return None
-    superset = {name: tuple(texts) for name, texts in content["superset"].items()}
-    return LevelExamples(level, superset, tuple(content["notes"]), from_cache=True)
+    superset, notes = content.get("superset"), content.get("notes")
+    if not isinstance(superset, dict) or not all(map(_are_texts, (notes, *superset.values()))):
+        raise ExamplesCacheError(
+            f"{path}: the cache of examples is damaged: expected lists of texts in 'superset' and 'notes'; delete it, "
+            "or choose another --cache_dir"
+        )
+    examples = {name: tuple(texts) for name, texts in superset.items()}
+    return LevelExamples(level, examples, tuple(notes or ()), from_cache=True)
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
 
 
 def examples_key(

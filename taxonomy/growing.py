@@ -15,17 +15,20 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 
 from taxonomy.built import Sample
-from taxonomy.cluster import Cut, choose_cuts
 from taxonomy.clustering import (
     Centroids,
+    Cut,
     Dendrogram,
     LevelRules,
     Linkage,
     agglomerate,
     centroids,
+    check_number_of_items,
+    choose_cuts,
     choose_levels,
     merge_silhouettes,
 )
+from taxonomy.errors import BuildError
 
 Vectors = NDArray[np.floating[Any]]
 _DECIMALS = 6
@@ -142,6 +145,7 @@ class _Finer:
     """The merges of the samples within their labels, the nearest first whatever the label."""
 
     def __init__(self, parts: Sequence[Centroids], offsets: NDArray[np.int64], rules: FinerRules) -> None:
+        check_number_of_items(int(offsets[-1]))
         self.n_labels = len(parts)
         self._vectors = np.vstack([part.vectors for part in parts])
         found: list[tuple[float, int, int, int, float]] = []
@@ -207,17 +211,12 @@ def _sizes(
     most = min(finer.largest, rules.max_clusters)
     if rules.fixed_sizes is not None:
         beyond = tuple(size for size in rules.fixed_sizes if size > n_labels)
-        reachable = tuple(size for size in beyond if size <= finer.largest)
-        dropped = beyond[len(reachable) :]
-        warning = (
-            f"levels of {', '.join(map(str, dropped))} were asked for, but the texts within the labels allow "
-            f"{finer.largest} at most (--level_sizes, --min_cluster_size)"
-        )
-        return (
-            rules.fixed_sizes[: -len(beyond)] if beyond else rules.fixed_sizes,
-            reachable,
-            (warning,) * bool(dropped),
-        )
+        if beyond and beyond[-1] > finer.largest:
+            raise BuildError(
+                f"level sizes are {rules.fixed_sizes}, but the texts within the {n_labels} given labels carry "
+                f"{finer.largest} nodes at most (--level_sizes, --min_cluster_size)"
+            )
+        return rules.fixed_sizes[: len(rules.fixed_sizes) - len(beyond)], beyond, ()
     levels = min(rules.levels, rules.max_depth + 1)
     if most <= n_labels or levels < 3:
         n_coarse, n_fine = min(levels, n_labels), 0

@@ -36,6 +36,13 @@ def name_node(members: Sequence[Member], *, is_root: bool = False) -> tuple[str,
     return _merged_name(by_frequency), _merged_description(by_frequency)
 
 
+def longer_names(members: Sequence[Member]) -> list[str]:
+    """Further names for a node that stands for more labels than `name_node` names, one label more in each."""
+    by_frequency = sorted(members, key=lambda member: (-member.size, member.label))
+    labels = [display_label(member.label) for member in by_frequency]
+    return [f"{', '.join(labels[:named])} and Related Steps" for named in range(_NAMED_IN_FULL, len(labels))]
+
+
 def display_label(given_label: str) -> str:
     """`plan_generation` and `adding-knowledge` as `Plan Generation` and `Adding Knowledge`; a label that has
     a capital or a space already stays as it is."""
@@ -60,24 +67,23 @@ def _merged_name(members: Sequence[Member]) -> str:
     if all(len(each) > 1 for each in words):
         # "Constant Merging" and "Constant Transfer" are read soonest as "Constant Merging and Transfer".
         if len({each[0] for each in words}) == 1:
-            return f"{words[0][0]} {_joined([' '.join(each[1:]) for each in words])}"
+            return f"{words[0][0]} {joined([' '.join(each[1:]) for each in words])}"
         if len({each[-1] for each in words}) == 1:
-            return f"{_joined([' '.join(each[:-1]) for each in words])} {words[0][-1]}"
-    return _joined(labels)
+            return f"{joined([' '.join(each[:-1]) for each in words])} {words[0][-1]}"
+    return joined(labels)
 
 
 def _merged_description(members: Sequence[Member]) -> str:
     descriptions = [member.description.strip().rstrip(".") for member in members]
     if all(descriptions):
-        what_they_do = [descriptions[0], *(_lower_first(description) for description in descriptions[1:])]
-        joined = f"{'; '.join(what_they_do[:-1])}; or {what_they_do[-1]}."
-        if _fits(joined):
-            return joined
+        what_they_do = f"{lower_joined(descriptions)}."
+        if _fits(what_they_do):
+            return what_they_do
     labels = [" ".join(map(_lower_first, display_label(member.label).split())) for member in members]
     for named in range(len(labels), 0, -1):
         rest = len(labels) - named
         parts = labels[:named] if not rest else [*labels[:named], f"{rest} more"]
-        description = f"One of these: {_joined(parts, 'or' if not rest else 'and')}."
+        description = f"One of these: {joined(parts, 'or' if not rest else 'and')}."
         if _fits(description):
             return description
     return f"One of {len(labels)} kinds of step."
@@ -87,8 +93,16 @@ def _fits(description: str) -> bool:
     return len(description.split()) <= MAX_DESCRIPTION_WORDS
 
 
-def _joined(parts: Sequence[str], last: str = "and") -> str:
+def joined(parts: Sequence[str], last: str = "and") -> str:
+    """`A, B and C`."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"
+
+
+def lower_joined(descriptions: Sequence[str]) -> str:
+    """`Work out a sum; work out a product; or say the answer`."""
+    first, *others = descriptions
+    parts = [first, *map(_lower_first, others)]
+    return "; or ".join(filter(None, ("; ".join(parts[:-1]), parts[-1])))
 
 
 def _lower_first(text: str) -> str:

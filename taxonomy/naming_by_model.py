@@ -3,7 +3,8 @@
 For each node the model proposes several names, from the names of its children, the labels of its chunks and some of
 these. Of the proposals, the one wins that is nearest to the mean of the node's chunks and farthest from the nearest
 sibling's, in the space of an embedder that understands names and chunks alike. Names are distinct within a level: where
-all proposals are taken the model is asked once more, and told which are. Given labels keep their names.
+all proposals are taken the model is asked once more, and told which are. Given labels keep their names. A node that
+gets no usable reply is named without the model, which a note says; where that holds for all nodes, it is an error.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from llm_backends import Backend, Message, Request, Sampling
 from llm_backends.errors import UnparsedReplyError
+from taxonomy.described_kinds import DescribedKind
 from taxonomy.distinct_names import FINISH_THINKING
 from taxonomy.naming_nodes import Names, NodeName, folded, is_part_of_label
 from taxonomy.node_facts import NodeFacts
-from taxonomy.questions import all_answers
+from taxonomy.questions import all_answers, check_some_usable, how_to_ask_again, parsed_reply
 
 Space = Callable[[Sequence[str]], NDArray[np.floating[Any]]]
 """From texts, names and chunks alike, to rows of unit length."""
@@ -42,21 +44,12 @@ description is one sentence of at most 25 words that begins with a verb and tell
 Reply with JSON only: {{"candidates": [{{"label": "...", "description": "..."}}, ...]}}."""
 
 
-class Candidate(BaseModel):
-    """One proposal."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-
-    label: str = Field(min_length=1)
-    description: str = Field(min_length=1)
-
-
 class Candidates(BaseModel):
     """The reply."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    candidates: tuple[DescribedKind, ...] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -88,6 +81,7 @@ async def name_by_model(
         sampling: None is temperature 0 and at most MAX_TOKENS tokens a reply.
 
     Raises:
+        BuildError: no node got a usable reply.
         BackendError: a node got no reply.
     """
     namer = _Namer(backend, space, sampling or Sampling(temperature=0.0, max_tokens=MAX_TOKENS))
@@ -97,7 +91,7 @@ async def name_by_model(
         level = _Level(nodes, fallback, below, labels_are_pure, undescribed)
         below = await namer.name_level(level)
         named.append(below)
-    return NamedByModel(named[::-1], tuple(namer.notes))
+    return NamedByModel(named[::-1], namer.final_notes())
 
 
 class _Level:
@@ -142,10 +136,26 @@ class _Namer:
         self._backend = backend
         self._space = space
         self._sampling = sampling
-        self.notes: list[str] = []
+        self._notes: list[str] = []
+        self._asked = 0
+        self._unusable: list[UnparsedReplyError] = []
+
+    def final_notes(self) -> tuple[str, ...]:
+        """Raises BuildError where there is nothing but failures to note."""
+        check_some_usable(self._unusable, self._asked, "nodes to name", "--namer medoid")
+        note = (
+            f"{self._backend.model_name} gave no usable reply about {len(self._unusable)} of {self._asked} nodes, "
+            f"which are named or described without it; {how_to_ask_again('name.json')}"
+        )
+        return (*self._notes, *((note,) if self._unusable else ()))
 
     async def name_level(self, level: _Level) -> list[NodeName]:
-        proposals = await all_answers(self._ask(node, level, ()) for node in level.asked)
+        replies = await all_answers(
+            (self._ask(node, level, ()) for node in level.asked), at_once=self._backend.max_concurrency
+        )
+        self._asked += len(replies)
+        self._unusable += [reply for reply in replies if isinstance(reply, UnparsedReplyError)]
+        proposals = [[] if isinstance(reply, UnparsedReplyError) else reply for reply in replies]
         scores = self._scores(level, proposals)
         used = level.used()
         by_size = sorted(
@@ -161,12 +171,13 @@ class _Namer:
                 continue
             chosen = _first_free(ranked, used)
             if chosen is None and ranked:
-                chosen = _first_free(await self._ask(node, level, sorted(used)), used)
+                others = await self._ask(node, level, sorted(used))
+                chosen = None if isinstance(others, UnparsedReplyError) else _first_free(others, used)
             if chosen is None:
                 chosen = _first_free([level.fallback[node.cluster]], used) or _numbered(
                     level.fallback[node.cluster], used
                 )
-                self.notes.append(
+                self._notes.append(
                     f"{self._backend.model_name} found no name of its own for a node of level {node.level}, which is "
                     f"called {chosen.label!r} without it"
                 )
@@ -174,16 +185,17 @@ class _Namer:
             used.add(folded(chosen.label))
         return [level.settled[node.cluster] for node in level.nodes]
 
-    async def _ask(self, node: NodeFacts, level: _Level, taken: Sequence[str]) -> list[NodeName]:
-        """Proposals; none where the model gave no usable reply."""
+    async def _ask(
+        self, node: NodeFacts, level: _Level, taken: Sequence[str]
+    ) -> list[NodeName] | UnparsedReplyError:
+        """Proposals, or why no reply was usable."""
         already = f" These names are taken by other kinds: {', '.join(taken)}." if taken else ""
         content = PROMPT.format(evidence=_evidence(node, level), count=CANDIDATES, taken=already)
         request = Request((Message("user", content),), self._sampling, schema=Candidates, role="namer")
-        try:
-            completion = await self._backend.complete(request)
-        except UnparsedReplyError:
-            return []
-        candidates = cast("Candidates", completion.parsed).candidates
+        reply = await parsed_reply(self._backend, request)
+        if isinstance(reply, UnparsedReplyError):
+            return reply
+        candidates = cast("Candidates", reply).candidates
         return [NodeName(candidate.label, candidate.description) for candidate in candidates]
 
     def _scores(

@@ -3,12 +3,14 @@
 - A node that is a given label, whole, is called so; one that joins labels is called after the most frequent ones.
 - A part of a label is called after the label and what is said in it more than in the label's other parts.
 - Where a model labeled the chunks, a leaf has the most frequent of its labels that no larger leaf has.
-- Chunks without labels: what is said in them more than in the other nodes of the level.
+- Chunks without labels: what their steps do (`taxonomy.functions`) and, where several nodes of the level do the same or
+  no function shows, what is said in them more than in the other nodes.
 
-Where no label brings a description, it begins the node's most typical chunk. A node that no cut divides is repeated on
-the next level, under the same name.
+Where neither a label nor a function brings a description, it begins the node's most typical chunk. A node that no cut
+divides is repeated on the next level, under the same name.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -17,7 +19,16 @@ import numpy as np
 
 from taxonomy.distinct_names import FINISH_THINKING
 from taxonomy.growing import Grown
-from taxonomy.naming import ROOT_DESCRIPTION, ROOT_NAME, Member, display_label, excerpt_description, name_node
+from taxonomy.naming import (
+    ROOT_DESCRIPTION,
+    ROOT_NAME,
+    display_label,
+    excerpt_description,
+    joined,
+    longer_names,
+    lower_joined,
+    name_node,
+)
 from taxonomy.node_facts import NodeFacts
 from taxonomy.phrases import distinctive_phrases
 
@@ -61,7 +72,7 @@ def names_without_model(
     names: dict[int, list[NodeName]] = {}
     for level in range(len(facts) - 1, -1, -1):
         below = names.get(level + 1, [])
-        proposed = _Proposals(grown, facts[level], texts, traces, below, labels_are_pure)
+        proposed = _Proposals(grown, facts[level], texts, traces, labels_are_pure)
         names[level] = distinct_on_level(facts[level], below, proposed)
     return [names[level] for level in range(len(facts))]
 
@@ -69,8 +80,8 @@ def names_without_model(
 def distinct_on_level(
     nodes: Sequence[NodeFacts], below: Sequence[NodeName], proposed: "_Proposals"
 ) -> list[NodeName]:
-    """The first name proposed for each node that no other of the level has, the larger nodes first; nodes that
-    are repeated below have the name they have there."""
+    """The first name proposed for each node that neither another of the level nor a part of the node has, the larger
+    nodes first; nodes that are repeated below have the name they have there."""
     chosen: dict[int, NodeName] = {
         node.cluster: below[node.children[0]] for node in nodes if node.level > 0 and len(node.children) == 1
     }
@@ -78,7 +89,13 @@ def distinct_on_level(
     for node in sorted(nodes, key=lambda node: (-node.size, node.cluster)):
         if node.cluster in chosen:
             continue
-        name = next(name for name in _with_numbers(proposed.of(node)) if folded(name.label) not in used)
+        # What is divided below is not called like a part of it, so that the division shows.
+        parts = {folded(below[child].label) for child in node.children}
+        name = next(
+            name
+            for name in _with_numbers(proposed.of(node))
+            if folded(name.label) not in used and folded(name.label) not in parts
+        )
         chosen[node.cluster] = name
         used.add(folded(name.label))
     return [chosen[node.cluster] for node in nodes]
@@ -104,10 +121,8 @@ class _Proposals:
         nodes: Sequence[NodeFacts],
         texts: Sequence[str],
         traces: Sequence[str],
-        below: Sequence[NodeName],
         labels_are_pure: bool,
     ) -> None:
-        self._below = below
         self._pure = labels_are_pure
         self._total_of: dict[str, int] = {}
         for node in nodes:
@@ -115,6 +130,7 @@ class _Proposals:
                 self._total_of[member.label] = self._total_of.get(member.label, 0) + member.size
         level = nodes[0].level
         cluster_of_chunk = np.asarray(grown.cuts[level].assignment)[np.asarray(grown.sample_of_chunk)]
+        self._doing = Counter(node.functions for node in nodes)
         self._phrases: dict[int, tuple[str, ...]] = {}
         for group in self._compared(nodes):
             position = {cluster: place for place, cluster in enumerate(group)}
@@ -142,22 +158,37 @@ class _Proposals:
         if node.level == 0 and not (self._pure and len(node.members) == 1):
             return [NodeName(ROOT_NAME, ROOT_DESCRIPTION)]
         if not node.members:
-            return [NodeName(said, self._excerpt(node)) for said in self._said(node)]
+            return self._by_functions(node) if node.functions else self._by_phrases(node)
         if not self._pure:
             return self._by_labels(node)
         if is_part_of_label(node, self._total_of):
-            whole = display_label(node.members[0].label)
-            return [NodeName(f"{whole}: {said}", self._excerpt(node)) for said in self._said(node)]
-        return [NodeName(*name_node(node.members))]
+            member = node.members[0]
+            whole, does = display_label(member.label), member.description.strip().rstrip(".")
+            return [NodeName(f"{whole}: {said}", f"{does}. Typical: {said}.") for said in self._said(node)]
+        return self._by_members(node)
+
+    def _by_phrases(self, node: NodeFacts) -> list[NodeName]:
+        return [NodeName(said, self._excerpt(node)) for said in self._said(node)]
+
+    def _by_functions(self, node: NodeFacts) -> list[NodeName]:
+        name = joined([function.name for function in node.functions])
+        does = lower_joined([function.description for function in node.functions])
+        names = [NodeName(f"{name}: {said}", f"{does}. Typical: {said}.") for said in self._said(node)]
+        if self._doing[node.functions] > 1:
+            return names
+        return [NodeName(name, names[0].description), *names]
 
     def _by_labels(self, node: NodeFacts) -> list[NodeName]:
         if not node.children:
             return [
                 NodeName(display_label(m.label), m.description or self._excerpt(node)) for m in node.members
             ]
-        children = [self._below[child] for child in node.children]
-        share = Member("", "", node.size // len(children))
-        return [NodeName(*name_node([Member(c.label, c.description, share.size) for c in children]))]
+        return self._by_members(node)
+
+    def _by_members(self, node: NodeFacts) -> list[NodeName]:
+        joins_all = NodeName(*name_node(node.members))
+        others = [NodeName(name, joins_all.description) for name in longer_names(node.members)]
+        return [joins_all, *others]
 
     def _said(self, node: NodeFacts) -> list[str]:
         phrases = self._phrases.get(node.cluster, ())

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taxonomy.built import clusters_of
+from taxonomy.functions import Function, prevailing, shares
 from taxonomy.growing import Grown
 from taxonomy.naming import Member
 
@@ -29,6 +30,8 @@ class NodeFacts:
     """The labels of its chunks, the most frequent first; empty where chunks have none."""
     children: tuple[int, ...]
     """Clusters of the next level; empty on the last."""
+    functions: tuple[Function, ...] = ()
+    """What its steps do, as far as their cues show it."""
 
 
 def facts_of(
@@ -37,6 +40,7 @@ def facts_of(
     vectors: NDArray[np.floating[Any]],
     labels: Sequence[str | None],
     descriptions: Mapping[str, str],
+    shown: NDArray[np.int64],
 ) -> list[list[NodeFacts]]:
     """By level, the facts of each cluster.
 
@@ -46,7 +50,9 @@ def facts_of(
         vectors: of the chunks.
         labels: of the chunks, as far as there are any.
         descriptions: of the labels.
+        shown: the functions of the chunks (`shown_functions`).
     """
+    everywhere = shares(shown)
     sample_of_chunk = np.asarray(grown.sample_of_chunk)
     facts = []
     for level, cut in enumerate(grown.cuts):
@@ -63,6 +69,7 @@ def facts_of(
                     examples=_nearest_texts(rows, texts, vectors),
                     members=_members(rows, labels, descriptions),
                     children=() if below is None else tuple(sorted({below.assignment[i] for i in items})),
+                    functions=prevailing(shares(shown[rows]), everywhere),
                 )
                 for cluster, (rows, items) in enumerate(
                     zip(np.split(by_cluster, ends[:-1]), clusters_of(cut), strict=True)

@@ -30,7 +30,8 @@ _FUNCTION_WORDS = """
 """
 _SAYS_NOTHING = frozenset(_FUNCTION_WORDS.split())
 """Alone or among themselves."""
-_MASKS = {"formula": "[formula]", "number": "[number]"}
+_MASKS = {"FORMULA": "[formula]", "NUMBER": "[number]"}
+"""In capitals, unlike all words of the texts."""
 
 
 def distinctive_phrases(
@@ -48,7 +49,7 @@ def distinctive_phrases(
     step = -(-len(texts) // MAX_TEXTS)
     texts, groups, traces = texts[::step], groups[::step], traces[::step]
     vectorizer = CountVectorizer(
-        preprocessor=lambda text: mask_content(text).lower(),
+        preprocessor=lambda text: mask_content(text.lower()),
         token_pattern=r"[^\W\d_]+(?:['’][^\W\d_]+)*",  # noqa: S106 - a pattern of words, no secret
         ngram_range=(1, 3),
         max_features=_MAX_PHRASES,

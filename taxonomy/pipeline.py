@@ -1,4 +1,5 @@
-"""From files of rollouts to a taxonomy directory, stage by stage: read, chunk, label, embed, grow, name, write.
+"""From files of rollouts to a taxonomy directory, stage by stage: read, chunk, label, refine the embedder, embed, grow,
+name, relabel, write.
 
 What a tree grows from:
 
@@ -16,80 +17,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
-from taxonomy.chunking import CHUNKERS, chunk_by_rules, is_unchunked
+from taxonomy.atomic import file_hash
+from taxonomy.chunking import chunk_by_rules, is_unchunked
 from taxonomy.directory import MANIFEST_FILE
+from taxonomy.embedding import identity as embedder_identity
 from taxonomy.errors import BuildError, RolloutFileError
+from taxonomy.pipeline_parameters import Basis, PipelineParameters
 from taxonomy.reading import read_inputs
-from taxonomy.rollouts import Chunk, Rollout
-from taxonomy.stages import StageReport, Stages
+from taxonomy.rollouts import Chunk, Rollout, with_distinct_places
+from taxonomy.stages import FORMAT, StageReport, Stages
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from llm_backends import Backend
     from taxonomy.built import BuiltTaxonomy
+    from taxonomy.refining.refinement import Refinement
 
-Labeler = Literal["given", "llm", "none"]
-Namer = Literal["medoid", "llm"]
-Unlabeled = Literal["leave_out", "nearest"]
-Basis = Literal["given", "around", "described", "texts"]
-FEW_LABELS = 9
-"""With so many given labels or fewer, finer levels are sought within them unless told otherwise."""
-MAX_CLUSTERS = 15
-FINER_NODES_A_LABEL = 4
-CHUNKS_A_NODE = 500
-"""The least size of a node is a chunk for so many, where it is not given, and 2 at least."""
 _VERSIONED_PACKAGES = ("numpy", "scipy", "scikit-learn", "networkx")
-
-
-@dataclass(frozen=True)
-class PipelineParameters:
-    """Everything besides the rollouts and the model that decides what is built."""
-
-    chunker: str = "sentences"
-    """For traces that are not divided yet: sentences, paragraphs or llm."""
-    labeler: Labeler = "given"
-    """given: labels that are there; llm: a model labels chunks that have none; none: labels are not used."""
-    unlabeled: Unlabeled = "leave_out"
-    """What becomes of chunks without a label where others have one."""
-    embedder: str | None = None
-    """None: tfidf for labels and descriptions, and for many given labels; else the default for texts."""
-    namer: Namer = "medoid"
-    levels: int = 7
-    level_sizes: tuple[int, ...] | None = None
-    min_clusters: int = 2
-    max_clusters: int | None = None
-    """Of the last level. None: the given labels; with few of them four times as many; without any, 15."""
-    min_cluster_size: int | None = None
-    """Chunks of every node that is no given label. None: 1 in 500, at least 2."""
-    linkage: str = "ward"
-    max_depth: int = 8
-    n_centroids: int = 512
-    seed: int = 0
-    dimensions: int | None = None
-    """None: what the embedder has, which is 100 for tfidf."""
-    description_weight: float = 0.5
-
-    def __post_init__(self) -> None:
-        for name, allowed in (
-            ("chunker", (*CHUNKERS, "llm")),
-            ("labeler", get_args(Labeler)),
-            ("unlabeled", get_args(Unlabeled)),
-            ("namer", get_args(Namer)),
-        ):
-            if getattr(self, name) not in allowed:
-                raise BuildError(
-                    f"{name} is {getattr(self, name)!r}, allowed are {', '.join(allowed)} (--{name})"
-                )
-        if self.levels < 1:
-            raise BuildError(f"levels is {self.levels}, at least 1 is allowed (--levels)")
-        if self.n_centroids < 2:
-            raise BuildError(f"n_centroids is {self.n_centroids}, at least 2 is allowed (--n_centroids)")
-
-    @property
-    def needs_model(self) -> tuple[str, ...]:
-        """The flags that ask for a language model."""
-        return tuple(flag for flag in ("chunker", "labeler", "namer") if getattr(self, flag) == "llm")
 
 
 @dataclass(frozen=True)
@@ -113,6 +61,7 @@ async def build_directory(
     stages_dir: Path | None = None,
     overwrite: bool = False,
     on_stage: Callable[[StageReport], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> PipelineResult:
     """Build a taxonomy directory.
 
@@ -124,6 +73,7 @@ async def build_directory(
         stages_dir: where stages are kept; None is `stages_beside(output)`.
         overwrite: whether a taxonomy in `output` may be replaced.
         on_stage: called after each stage.
+        say: told how far a long stage is, and how many calls of the model it is about to make.
 
     Raises:
         TaxonomyError: inputs that cannot be read, parameters or data from which nothing can be built, or an output
@@ -141,21 +91,29 @@ async def build_directory(
         "parameters": asdict(parameters),
         "model": _identity(backend) if parameters.needs_model else None,
         "versions": {package: version(package) for package in _VERSIONED_PACKAGES},
+        "format": FORMAT,
+        "embedder": embedder_identity(parameters.embedder or ""),
     }
     key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
     if _holds(output, key):
         return PipelineResult(None, (), None, ())
     check_output_directory(output, overwrite=overwrite)
-    stages = Stages(stages_dir or stages_beside(output), on_stage)
-    build = _Build(parameters, stages, backend)
-    built, basis, notes = await build.run(inputs, input_hashes)
-    built = replace(built, warnings=(*notes, *built.warnings))
+    stages_dir = stages_dir or stages_beside(output)
+    _check_apart(stages_dir, output)
+    stages = Stages(stages_dir, on_stage)
+    build = _Build(parameters, stages, backend, say or _silent)
+    built, basis = await build.run(inputs, input_hashes)
     about: dict[str, object] = {
         "basis": basis,
         "asked_for": asdict(parameters),
+        "parameters": asdict(parameters) | build.taken,
+        "chunks": len(built.chunks),
+        "labeled_chunks": sum(chunk.given_label is not None for chunk in built.chunks),
         "stages": stages.hashes,
         "build_key": key,
     }
+    if build.refinement is not None:
+        about["refinement"] = asdict(build.refinement)
     if made_from["model"] is not None:
         about["model"] = made_from["model"]
     write_taxonomy_directory(built, output, inputs=inputs, overwrite=overwrite, about_the_build=about)
@@ -168,9 +126,14 @@ def stages_beside(output: Path) -> Path:
     return resolved.parent / f".{resolved.name}.stages"
 
 
-def _hashed(inputs: Sequence[Path]) -> list[str]:
-    from taxonomy.directory_writer import file_hash
+def _check_apart(stages_dir: Path, output: Path) -> None:
+    if output.resolve() in (stages_dir.resolve(), *stages_dir.resolve().parents):
+        raise BuildError(
+            f"{stages_dir}: stages cannot be kept inside the directory that is written (--stages_dir, --output)"
+        )
 
+
+def _hashed(inputs: Sequence[Path]) -> list[str]:
     try:
         return [file_hash(path) for path in inputs]
     except FileNotFoundError as error:
@@ -200,25 +163,43 @@ def _identity(backend: "Backend | None") -> dict[str, object] | None:
 class _Build:
     """One build: its stages in order."""
 
-    def __init__(self, parameters: PipelineParameters, stages: Stages, backend: "Backend | None") -> None:
+    def __init__(
+        self,
+        parameters: PipelineParameters,
+        stages: Stages,
+        backend: "Backend | None",
+        say: Callable[[str], None],
+    ) -> None:
         self._parameters = parameters
         self._stages = stages
         self._backend = backend
+        self._say = say
+        self.refinement: Refinement | None = None
+        """What came of refining the embedder, where that was asked for."""
+        self.taken: dict[str, object] = {}
+        """What was taken for parameters that were left open."""
 
-    async def run(
-        self, inputs: Sequence[Path], input_hashes: object
-    ) -> "tuple[BuiltTaxonomy, Basis, tuple[str, ...]]":
+    async def run(self, inputs: Sequence[Path], input_hashes: object) -> "tuple[BuiltTaxonomy, Basis]":
         from taxonomy.tree_of_rollouts import TreeBuild, basis_of
+        from taxonomy.typical_chunks import typical_chunks
 
         rollouts, read_notes = await self._read(inputs, input_hashes)
         rollouts, chunk_notes = await self._chunk(rollouts)
+        teachers = rollouts
         if self._parameters.labeler == "none":
             rollouts = tuple(map(_without_labels, rollouts))
+        labels_are_given = self._parameters.labeler != "llm" or _some_labeled(rollouts)
         rollouts, label_notes = await self._label(rollouts)
-        basis, basis_notes = basis_of(rollouts, self._parameters)
-        tree = TreeBuild(rollouts, basis, self._parameters, self._stages, self._backend)
+        basis, basis_notes = basis_of(rollouts, self._parameters, labels_are_given=labels_are_given)
+        embedder, refine_notes = await self._refine(rollouts, teachers, basis)
+        tree = TreeBuild(rollouts, basis, self._parameters, self._stages, self._backend, embedder)
         built = await tree.run(_identity(self._backend) if self._parameters.namer == "llm" else None)
-        return built, basis, (*read_notes, *chunk_notes, *label_notes, *basis_notes)
+        self.taken = tree.taken(built)
+        vectors = await tree.chunk_vectors(built)
+        built = await self._relabel(built, vectors)
+        notes = (*read_notes, *chunk_notes, *label_notes, *basis_notes, *refine_notes)
+        built = replace(built, examples=typical_chunks(built, vectors), warnings=(*notes, *built.warnings))
+        return built, basis
 
     async def _read(
         self, inputs: Sequence[Path], input_hashes: object
@@ -228,15 +209,15 @@ class _Build:
         async def make() -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
             reading = read_inputs(inputs)
             ordered = sorted(reading.rollouts, key=lambda rollout: rollout.id)
-            numbered = [_with_distinct_places(rollout) for rollout in ordered]
+            numbered = [with_distinct_places(rollout) for rollout in ordered]
             renumbered = sum(a is not b for a, b in zip(numbered, ordered, strict=True))
             note = (
-                f"{renumbered} rollouts use a chunk's 'idx' more than once; their chunks were numbered anew"
+                f"{renumbered} rollouts use a chunk's 'idx' twice or below 0; their chunks were numbered anew"
             )
             return tuple(numbered), (*reading.notes, *((note,) if renumbered else ()))
 
-        suffixes = ["".join(path.suffixes[-2:]) for path in inputs]
-        return await self._stages.run("read", {"inputs": input_hashes, "kinds": suffixes}, make, ROLLOUTS)
+        names = [path.name for path in inputs]  # of which ids and notes are made
+        return await self._stages.run("read", {"inputs": input_hashes, "names": names}, make, ROLLOUTS)
 
     async def _chunk(self, rollouts: tuple[Rollout, ...]) -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
         from taxonomy.chunking_by_model import chunk_by_model
@@ -268,6 +249,8 @@ class _Build:
 
         if self._parameters.labeler != "llm":
             return rollouts, ()
+        if _all_labeled(rollouts):
+            return rollouts, ("--labeler llm had nothing to do: every chunk has a label",)
 
         async def make() -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
             assert self._backend is not None
@@ -279,13 +262,58 @@ class _Build:
         }
         return await self._stages.run("label", made_from, make, ROLLOUTS)
 
+    async def _refine(
+        self, rollouts: tuple[Rollout, ...], teachers: tuple[Rollout, ...], basis: Basis
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """The refined embedder, and notes; None where it is not refined."""
+        if self._parameters.refine == "none":
+            return None, ()
+        from taxonomy.refining.stage import refine_embedder, refined_model
+
+        self.refinement = await refine_embedder(
+            rollouts,
+            teachers,
+            basis,
+            self._parameters,
+            self._stages,
+            self._backend,
+            _identity(self._backend),
+            self._say,
+        )
+        return f"sentence-transformers:{refined_model(self._stages)}", self.refinement.notes
+
+    async def _relabel(self, built: "BuiltTaxonomy", vectors: "NDArray[np.floating[Any]]") -> "BuiltTaxonomy":
+        if self._parameters.relabeler != "llm":
+            return built
+        from taxonomy.relabeling_by_model import choose_thought_types, relabeled
+        from taxonomy.stage_files import CHOICES
+
+        backend = self._backend
+        assert backend is not None
+        made_from = {
+            "tree": [
+                [node.node_id, node.label, node.description, node.parent_id] for node in built.taxonomy.walk()
+            ],
+            "chunks": [[chunk.text, chunk.sample] for chunk in built.chunks],
+            "model": _identity(backend),
+        }
+        choices = await self._stages.run(
+            "relabel", made_from, lambda: choose_thought_types(built, backend, self._say), CHOICES
+        )
+        return relabeled(built, choices, vectors, backend.model_name)
+
+
+def _some_labeled(rollouts: Sequence[Rollout]) -> bool:
+    return any(chunk.label is not None for rollout in rollouts for chunk in rollout.chunks)
+
+
+def _all_labeled(rollouts: Sequence[Rollout]) -> bool:
+    return all(chunk.label is not None for rollout in rollouts for chunk in rollout.chunks)
+
+
+def _silent(_: str) -> None:
+    pass
+
 
 def _without_labels(rollout: Rollout) -> Rollout:
     return replace(rollout, chunks=tuple(Chunk(chunk.idx, chunk.text) for chunk in rollout.chunks))
-
-
-def _with_distinct_places(rollout: Rollout) -> Rollout:
-    """The rollout itself, or with its chunks numbered in order where places repeat."""
-    if len({chunk.idx for chunk in rollout.chunks}) == len(rollout.chunks):
-        return rollout
-    return replace(rollout, chunks=tuple(replace(chunk, idx=idx) for idx, chunk in enumerate(rollout.chunks)))

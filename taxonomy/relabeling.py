@@ -1,4 +1,4 @@
-"""Chunks that no part of the tree was grown from get the thought types of the nearest one, at every level."""
+"""Chunks that change their place in a finished tree, and the sizes that follow from it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.built import BuiltTaxonomy, LabeledChunk, Sample
+from taxonomy.built import BuiltTaxonomy, LabeledChunk
 from taxonomy.model import Taxonomy
 
 _BLOCK_ROWS = 8192
@@ -25,10 +25,39 @@ def nearest_samples(
     return np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.int64)
 
 
+def sample_means(
+    sample_of_row: Sequence[int], vectors: NDArray[np.floating[Any]], n_samples: int
+) -> NDArray[np.float64]:
+    """The mean vector of each sample's chunks; zeros where it has none."""
+    sums = np.zeros((n_samples, vectors.shape[1]))
+    np.add.at(sums, np.asarray(sample_of_row), vectors)
+    return sums / np.maximum(np.bincount(sample_of_row, minlength=n_samples), 1)[:, None]
+
+
+def with_chunks(built: BuiltTaxonomy, chunks: Sequence[LabeledChunk]) -> BuiltTaxonomy:
+    """The taxonomy with other chunks, or chunks elsewhere in it: every size is counted again."""
+    counts = np.bincount([chunk.sample for chunk in chunks], minlength=len(built.samples)).tolist()
+    size_of: dict[str, int] = {}
+    for level in built.taxonomy.levels:
+        for sample, count in enumerate(counts):
+            node_id = built.node_id(sample, level)
+            size_of[node_id] = size_of.get(node_id, 0) + count
+    nodes = tuple(replace(node, size=size_of[node.node_id]) for node in built.taxonomy.nodes)
+    return replace(
+        built,
+        taxonomy=Taxonomy(nodes, source=built.taxonomy.source),
+        samples=tuple(
+            replace(sample, size=count) for sample, count in zip(built.samples, counts, strict=True)
+        ),
+        chunks=tuple(chunks),
+    )
+
+
 def with_remaining_chunks(
     built: BuiltTaxonomy, chunks: Sequence[tuple[str, int, str]], vectors: NDArray[np.floating[Any]]
 ) -> BuiltTaxonomy:
-    """The taxonomy with every chunk in it.
+    """The taxonomy with every chunk in it: those that it was not grown from go to the nearest sample, and so get the
+    thought types of that at every level.
 
     Args:
         built: from some of the chunks.
@@ -40,33 +69,12 @@ def with_remaining_chunks(
     outside = [row for row, (rollout_id, idx, _) in enumerate(chunks) if (rollout_id, idx) not in known]
     if not outside:
         return built
-    sample_of = np.array([known[chunks[row][:2]].sample for row in inside])
-    sums = np.zeros((len(built.samples), vectors.shape[1]))
-    np.add.at(sums, sample_of, vectors[inside])
-    means = sums / np.maximum(np.bincount(sample_of, minlength=len(built.samples)), 1)[:, None]
+    sample_of = [known[chunks[row][:2]].sample for row in inside]
+    means = sample_means(sample_of, vectors[inside], len(built.samples))
     placed = dict(zip(outside, nearest_samples(vectors[outside], means).tolist(), strict=True))
-    extra = np.bincount(list(placed.values()), minlength=len(built.samples))
-    added: dict[str, int] = {}
-    for sample, count in enumerate(extra.tolist()):
-        for level in built.taxonomy.levels:
-            node_id = built.node_id(sample, level)
-            added[node_id] = added.get(node_id, 0) + count
-    nodes = tuple(
-        replace(node, size=(node.size or 0) + added.get(node.node_id, 0)) for node in built.taxonomy.nodes
+    everything = tuple(
+        known.get((rollout_id, idx)) or LabeledChunk(rollout_id, idx, text, None, placed[row])
+        for row, (rollout_id, idx, text) in enumerate(chunks)
     )
-    return replace(
-        built,
-        taxonomy=Taxonomy(nodes, source=built.taxonomy.source),
-        samples=tuple(
-            Sample(sample.given_label, sample.size + int(count))
-            for sample, count in zip(built.samples, extra, strict=True)
-        ),
-        chunks=tuple(
-            known.get((rollout_id, idx)) or LabeledChunk(rollout_id, idx, text, None, placed[row])
-            for row, (rollout_id, idx, text) in enumerate(chunks)
-        ),
-        warnings=(
-            *built.warnings,
-            f"{len(outside)} of {len(chunks)} chunks without a label were given that of the nearest ones",
-        ),
-    )
+    note = f"{len(outside)} of {len(chunks)} chunks without a label were given that of the nearest ones"
+    return replace(with_chunks(built, everything), warnings=(*built.warnings, note))

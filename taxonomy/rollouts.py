@@ -45,8 +45,9 @@ class Rollout:
 
 
 def with_distinct_places(rollout: Rollout) -> Rollout:
-    """The rollout itself, or with its chunks numbered in order where an `idx` repeats."""
-    if len({chunk.idx for chunk in rollout.chunks}) == len(rollout.chunks):
+    """The rollout itself, or with its chunks numbered in order where an `idx` repeats or is below 0."""
+    places = {chunk.idx for chunk in rollout.chunks}
+    if len(places) == len(rollout.chunks) and min(places, default=0) >= 0:
         return rollout
     return replace(rollout, chunks=tuple(replace(chunk, idx=idx) for idx, chunk in enumerate(rollout.chunks)))
 

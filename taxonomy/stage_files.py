@@ -14,6 +14,7 @@ from taxonomy.built import Sample, cut_as_json, cut_of_json
 from taxonomy.growing import Grown
 from taxonomy.naming_nodes import Names, NodeName
 from taxonomy.reading.rows import read_row
+from taxonomy.refining.refinement import Refinement
 from taxonomy.rollouts import Rollout, rollout_lines
 from taxonomy.stages import Codec
 
@@ -77,7 +78,26 @@ def _names_of_bytes(data: bytes) -> tuple[Names, tuple[str, ...]]:
     return names, tuple(content["notes"])
 
 
+def _refinement_as_bytes(refinement: Refinement) -> bytes:
+    return json.dumps(asdict(refinement), indent=1).encode()
+
+
+def _refinement_of_bytes(data: bytes) -> Refinement:
+    content = json.loads(data)
+    return Refinement(**{**content, "notes": tuple(content["notes"])})
+
+
+def _choices_as_bytes(choices: tuple[str, ...]) -> bytes:
+    return json.dumps(choices).encode()
+
+
+def _choices_of_bytes(data: bytes) -> tuple[str, ...]:
+    return tuple(json.loads(data))
+
+
 ROLLOUTS: Codec[Noted] = Codec(".jsonl.gz", _rollouts_as_bytes, _rollouts_of_bytes)
 VECTORS: Codec[NDArray[np.floating[Any]]] = Codec(".npy", _vectors_as_bytes, _vectors_of_bytes)
 GROWN: Codec[Grown] = Codec(".json", _grown_as_bytes, _grown_of_bytes)
 NAMES: Codec[tuple[Names, tuple[str, ...]]] = Codec(".json", _names_as_bytes, _names_of_bytes)
+REFINEMENT: Codec[Refinement] = Codec(".json", _refinement_as_bytes, _refinement_of_bytes)
+CHOICES: Codec[tuple[str, ...]] = Codec(".json", _choices_as_bytes, _choices_of_bytes)

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from taxonomy.atomic import write_atomically
 from taxonomy.errors import OutputDirectoryError
 
-_FORMAT = 1
+FORMAT = 2
 """Raised whenever a stage computes something else from the same input."""
 Result = TypeVar("Result")
 
@@ -38,6 +38,8 @@ class Codec(Generic[Result]):
     suffix: str
     encode: Callable[[Result], bytes]
     decode: Callable[[bytes], Result]
+    is_whole: Callable[[Result], bool] = lambda _: True
+    """Whether what a result from disk refers to, such as a model in a directory, is there too."""
 
 
 class Stages:
@@ -74,28 +76,36 @@ class Stages:
         Raises:
             OutputDirectoryError: the directory cannot be written.
         """
-        content = json.dumps([_FORMAT, name, made_from], sort_keys=True)
+        content = json.dumps([FORMAT, name, made_from], sort_keys=True)
         key = hashlib.sha256(content.encode()).hexdigest()
         result_file = self.directory / f"{name}{codec.suffix}"
         data = self._kept(result_file, key)
+        if data is not None and not codec.is_whole(codec.decode(data)):
+            data = None
         kept = data is not None
-        try:
-            if data is None:
-                data = codec.encode(await make())
-                self._stamp(result_file).unlink(missing_ok=True)
-                write_atomically(result_file, data)
-                stamp = {"key": key, "sha256": hashlib.sha256(data).hexdigest()}
-                write_atomically(self._stamp(result_file), json.dumps(stamp).encode())
-        except OSError as error:
-            raise OutputDirectoryError(
-                f"{self.directory}: the stage {name!r} cannot be kept: {error.strerror or error} (--stages_dir)"
-            ) from error
+        if data is None:
+            data = codec.encode(await make())
+            self._keep(name, result_file, key, data)
         report = StageReport(name, kept, hashlib.sha256(data).hexdigest())
         self.reports.append(report)
         if self._on_stage is not None:
             self._on_stage(report)
         # Decoded in both cases, so that a result from disk is in no way another one.
         return codec.decode(data)
+
+    def _keep(self, name: str, result_file: Path, key: str, data: bytes) -> None:
+        stamp = {"key": key, "sha256": hashlib.sha256(data).hexdigest()}
+        try:
+            self._stamp(result_file).unlink(missing_ok=True)
+            for left_by_a_kill in self.directory.glob(f".{result_file.name}.*"):
+                left_by_a_kill.unlink()
+            write_atomically(result_file, data)
+            write_atomically(self._stamp(result_file), json.dumps(stamp).encode())
+        except OSError as error:
+            raise OutputDirectoryError(
+                f"{self.directory}: the stage {name!r} cannot be kept: {error.strerror or error} "
+                "(--stages_dir, which is beside --output unless given)"
+            ) from error
 
     def _kept(self, result_file: Path, key: str) -> bytes | None:
         try:

@@ -1,8 +1,9 @@
 """The later stages of a build: from labeled or unlabeled chunks to a named tree."""
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,21 +18,22 @@ from taxonomy.build import (
     vectors_of_labels,
 )
 from taxonomy.built import BuiltTaxonomy, LabeledChunk, tree_nodes
-from taxonomy.clustering import LINKAGES, LevelRules, Linkage
-from taxonomy.embedding import DEFAULT_METHOD, StepText, embed, steps_of
+from taxonomy.embedding import DEFAULT_METHOD, StepText, embed, identity, steps_of
 from taxonomy.errors import BuildError
+from taxonomy.functions import shown_functions
 from taxonomy.growing import FinerRules, Grown, grow_around_labels, grow_from_vectors
 from taxonomy.model import Taxonomy
+from taxonomy.naming import Member
 from taxonomy.naming_nodes import Names, names_without_model
 from taxonomy.node_facts import facts_of
-from taxonomy.pipeline import (
-    CHUNKS_A_NODE,
+from taxonomy.pipeline_parameters import (
     FEW_LABELS,
     FINER_NODES_A_LABEL,
     MAX_CLUSTERS,
     Basis,
     PipelineParameters,
 )
+from taxonomy.refining.stage import REFINE_STAGE
 from taxonomy.relabeling import with_remaining_chunks
 from taxonomy.rollouts import Chunk, Rollout, rollout_lines
 from taxonomy.stage_files import GROWN, NAMES, VECTORS
@@ -41,22 +43,32 @@ if TYPE_CHECKING:
     from llm_backends import Backend
 
 Vectors = NDArray[np.floating[Any]]
+_WORD = re.compile(r"\w")
 
 
-def basis_of(rollouts: Sequence[Rollout], parameters: PipelineParameters) -> tuple[Basis, tuple[str, ...]]:
+def basis_of(
+    rollouts: Sequence[Rollout], parameters: PipelineParameters, *, labels_are_given: bool = True
+) -> tuple[Basis, tuple[str, ...]]:
     """What the tree is to grow from, and what is to be said of that.
 
+    Args:
+        rollouts: as they are to be built from.
+        parameters: of the build.
+        labels_are_given: False where a model made the labels up.
+
     Raises:
-        BuildError: there are no chunks, or level sizes that do not fit the labels.
+        BuildError: there are no chunks with words, or parameters that do not fit the labels.
     """
     chunks = [chunk for rollout in rollouts for chunk in rollout.chunks]
     if not chunks:
         raise BuildError("the rollouts hold no chunks to build from")
+    if not any(_WORD.search(chunk.text) for chunk in chunks):
+        raise BuildError(f"none of the {len(chunks)} chunks holds a word")
     n_labels = len({chunk.label for chunk in chunks if chunk.label is not None})
     if n_labels == 0:
         note = f"none of the {len(chunks)} chunks has a label: they were clustered by their texts"
         return "texts", () if parameters.labeler == "none" else (note,)
-    if parameters.labeler == "llm":
+    if not labels_are_given:
         return "described", ()
     if n_labels > MAX_GIVEN_LABELS:
         note = (
@@ -64,11 +76,42 @@ def basis_of(rollouts: Sequence[Rollout], parameters: PipelineParameters) -> tup
             "clustered by what they say"
         )
         return "described", (note,)
+    basis = _basis_of_labels(n_labels, parameters)
+    return basis, _unused(basis, parameters)
+
+
+def _basis_of_labels(n_labels: int, parameters: PipelineParameters) -> Basis:
+    most = parameters.max_clusters
     if parameters.level_sizes is not None:
-        return ("around" if parameters.level_sizes[-1] > n_labels else "given"), ()
-    if parameters.max_clusters is not None:
-        return ("around" if parameters.max_clusters > n_labels else "given"), ()
-    return ("around" if n_labels <= FEW_LABELS else "given"), ()
+        return "around" if parameters.level_sizes[-1] > n_labels else "given"
+    if most is None:
+        return "around" if n_labels <= FEW_LABELS else "given"
+    if most < n_labels:
+        raise BuildError(
+            f"max_clusters is {most}, but the chunks carry {n_labels} given labels, which stay whole: at least "
+            f"{n_labels} is allowed, or --labeler none, which does without labels (--max_clusters)"
+        )
+    return "around" if most > n_labels else "given"
+
+
+def _unused(basis: Basis, parameters: PipelineParameters) -> tuple[str, ...]:
+    """Notes on parameters that were set and play no part."""
+    names = (
+        ["min_clusters"]
+        if basis == "around"
+        else ["min_clusters", "min_cluster_size", "linkage", "n_centroids"]
+    )
+    usual = PipelineParameters()
+    changed = [f"--{name}" for name in names if getattr(parameters, name) != getattr(usual, name)]
+    if not changed:
+        return ()
+    return (f"{' and '.join(changed)} played no part: the levels that join given labels are chosen without",)
+
+
+def _few_texts(different: int, wanted: int) -> str:
+    if different == 1:
+        return "the chunks have one and the same text, so there is one thought type"
+    return f"the chunks have {different} different texts, so the last level has no more thought types, not {wanted}"
 
 
 @dataclass(frozen=True)
@@ -89,20 +132,31 @@ class TreeBuild:
         parameters: PipelineParameters,
         stages: Stages,
         backend: "Backend | None",
+        embedder: str | None = None,
     ) -> None:
+        """
+        Args:
+            rollouts: sorted by id.
+            basis: what the tree grows from.
+            parameters: of the build.
+            stages: those before are done.
+            backend: the model that names, where one does.
+            embedder: a refined copy of the one that the parameters name.
+        """
         check_ids(rollouts)
         self._rollouts = rollouts
         self._basis = basis
         self._parameters = parameters
         self._stages = stages
         self._backend = backend
-        self._input_hash = list(stages.hashes.values())[-1]
+        self._input_hash = next(sha for name, sha in reversed(stages.hashes.items()) if name != REFINE_STAGE)
         self._all = [_Step(rollout, chunk) for rollout in rollouts for chunk in rollout.chunks]
         self._rows = [row for row, s in enumerate(self._all) if basis == "texts" or s.chunk.label is not None]
         self._steps = [self._all[row] for row in self._rows]
         self._places_others = parameters.unlabeled == "nearest" and len(self._rows) < len(self._all)
         default = "tfidf" if basis in ("given", "described") else DEFAULT_METHOD
-        self._embedder = parameters.embedder or default
+        self._embedder = embedder or parameters.embedder or default
+        self._vectors: Vectors | None = None
 
     async def run(self, model: Mapping[str, object] | None) -> BuiltTaxonomy:
         """
@@ -122,7 +176,27 @@ class TreeBuild:
             built = with_remaining_chunks(built, chunks, vectors)
         return built
 
+    def taken(self, built: BuiltTaxonomy) -> dict[str, object]:
+        """What stands for parameters that were left open."""
+        p = self._parameters
+        return {
+            "embedder": p.embedder or self._embedder,
+            "levels": len(built.cuts),
+            "max_clusters": built.cuts[-1].n_clusters if p.max_clusters is None else p.max_clusters,
+            "min_cluster_size": p.least_size(len(self._rows)),
+        }
+
+    async def chunk_vectors(self, built: BuiltTaxonomy) -> Vectors:
+        """Of the chunks of the tree that was built here, a row each."""
+        vectors = await self._embed()
+        return vectors if len(built.chunks) == len(self._all) else vectors[self._rows]
+
     async def _embed(self) -> Vectors:
+        if self._vectors is None:
+            self._vectors = await self._embedded()
+        return self._vectors
+
+    async def _embedded(self) -> Vectors:
         p = self._parameters
         steps: list[StepText] = list(steps_of(self._rollouts, with_labels=self._basis == "described"))
 
@@ -131,7 +205,9 @@ class TreeBuild:
 
         made_from = {
             "chunks": self._input_hash,
-            "embedder": self._embedder,
+            "embedder": p.embedder or self._embedder,
+            "made_by": identity(p.embedder or self._embedder),
+            "refined": self._stages.hashes.get(REFINE_STAGE),
             "labels": [p.labeler, self._basis == "described"],
             "dimensions": p.dimensions,
             "seed": p.seed,
@@ -150,7 +226,7 @@ class TreeBuild:
         own = None if vectors is None else np.asarray(vectors[self._rows], dtype=np.float64)
         return build_taxonomy(
             self._rollouts,
-            levels=p.levels,
+            levels=p.n_levels,
             level_sizes=p.level_sizes,
             seed=p.seed,
             dimensions=100 if p.dimensions is None else p.dimensions,
@@ -168,7 +244,7 @@ class TreeBuild:
         left_out = len(self._all) - len(self._rows)
         if left_out and not self._places_others and self._basis != "given":  # which says so itself
             warnings.append(f"{left_out} of {len(self._all)} chunks have no label and were left out")
-        descriptions, undescribed = self._descriptions(own, warnings)
+        descriptions, undescribed = self._descriptions(warnings)
         grown = await self._grow(own, vectors)
         names, notes = await self._names(grown, own, descriptions, undescribed, model)
         pure = self._basis != "described"
@@ -193,22 +269,19 @@ class TreeBuild:
             warnings=(*warnings, *grown.warnings, *notes),
         )
 
-    def _descriptions(self, own: Vectors, warnings: list[str]) -> tuple[dict[str, str], frozenset[str]]:
-        """Of each label; and the labels that came without one."""
-        if self._basis == "texts":
-            return {}, frozenset()
+    def _members(self, warnings: list[str]) -> list[Member]:
+        """The given labels, sorted; `warnings` gets what is to be said of their descriptions."""
         chunks = [
             LabeledChunk(step.rollout.id, step.chunk.idx, step.chunk.text, step.chunk.label, 0)
             for step in self._steps
         ]
-        said: list[str] = warnings if self._basis == "around" else []
-        members = members_of_labels(
-            self._rollouts,
-            chunks,
-            positions_by_label(chunks, at_most=None),
-            np.asarray(own, dtype=np.float64),
-            said,
-        )
+        return members_of_labels(self._rollouts, positions_by_label(chunks, at_most=None), warnings)
+
+    def _descriptions(self, warnings: list[str]) -> tuple[dict[str, str], frozenset[str]]:
+        """Of each label; and the labels that came without one."""
+        if self._basis == "texts":
+            return {}, frozenset()
+        members = self._members(warnings if self._basis == "around" else [])
         described = {step.chunk.label for step in self._steps if (step.chunk.description or "").strip()}
         return (
             {member.label: member.description for member in members},
@@ -217,8 +290,7 @@ class TreeBuild:
 
     async def _grow(self, own: Vectors, everything: Vectors) -> Grown:
         p = self._parameters
-        size = p.min_cluster_size
-        least = max(2, len(own) // CHUNKS_A_NODE) if size is None else size
+        least = p.least_size(len(own))
         made_from = {
             "vectors": hashlib.sha256(np.ascontiguousarray(everything).tobytes()).hexdigest(),
             "chunks": self._input_hash,
@@ -233,26 +305,27 @@ class TreeBuild:
                 return self._grown_of_given(own)
             if self._basis == "around":
                 return self._grow_around(own, least)
-            rules = LevelRules(
-                levels=p.levels,
-                min_clusters=p.min_clusters,
-                max_clusters=MAX_CLUSTERS if p.max_clusters is None else p.max_clusters,
-                min_cluster_size=least,
-                linkage=self._linkage(),
-                max_depth=p.max_depth,
-                fixed_sizes=p.level_sizes,
-            )
-            return grow_from_vectors(own, rules, n_centroids=p.n_centroids, seed=p.seed)
+            return self._grow_from_vectors(own, least)
 
         return await self._stages.run("grow", made_from, make, GROWN)
 
-    def _linkage(self) -> Linkage:
-        for linkage in LINKAGES:
-            if linkage == self._parameters.linkage:
-                return linkage
-        raise BuildError(
-            f"linkage is {self._parameters.linkage!r}, allowed are {', '.join(LINKAGES)} (--linkage)"
-        )
+    def _grow_from_vectors(self, own: Vectors, least: int) -> Grown:
+        p = self._parameters
+        rules = p.rules(least, p.max_clusters)
+        warnings: tuple[str, ...] = ()
+        different = self._different_texts()
+        if self._basis == "texts" and p.level_sizes is None and different < rules.max_clusters:
+            warnings = (_few_texts(different, rules.max_clusters),)
+            if different == 1:
+                rules = replace(rules, fixed_sizes=(1,))
+            else:
+                rules = p.rules(least, max(different, p.min_clusters))
+        grown = grow_from_vectors(own, rules, n_centroids=p.n_centroids, seed=p.seed)
+        return replace(grown, warnings=(*warnings, *grown.warnings))
+
+    def _different_texts(self) -> int:
+        """Of chunks; the same text under two labels counts twice."""
+        return len({(step.chunk.label, " ".join(step.chunk.text.casefold().split())) for step in self._steps})
 
     def _grown_of_given(self, own: Vectors) -> Grown:
         built = self._from_given(own)
@@ -263,24 +336,22 @@ class TreeBuild:
         labels = sorted({str(step.chunk.label) for step in self._steps})
         position = {label: place for place, label in enumerate(labels)}
         label_of_chunk = [position[str(step.chunk.label)] for step in self._steps]
-        if p.level_sizes is not None:
-            LevelRules(fixed_sizes=p.level_sizes)  # raises where they do not grow from 1
-            if len(labels) not in p.level_sizes:
-                raise BuildError(
-                    f"level sizes are {p.level_sizes}, but the given labels, which are {len(labels)}, must be one of "
-                    "the levels (--level_sizes)"
-                )
+        if p.level_sizes is not None and len(labels) not in p.level_sizes:
+            raise BuildError(
+                f"level sizes are {p.level_sizes}, but the given labels, which are {len(labels)}, must be one of "
+                "the levels (--level_sizes)"
+            )
+        most = p.max_clusters or max(MAX_CLUSTERS, FINER_NODES_A_LABEL * len(labels))
+        different = self._different_texts()
         rules = FinerRules(
-            levels=p.levels,
-            max_clusters=max(MAX_CLUSTERS, FINER_NODES_A_LABEL * len(labels))
-            if p.max_clusters is None
-            else p.max_clusters,
+            levels=p.n_levels,
+            max_clusters=min(most, different),
             min_cluster_size=least,
-            linkage=self._linkage(),
-            max_depth=p.max_depth,
+            linkage=p.linkage,
+            max_depth=p.most_levels_below_root,
             fixed_sizes=p.level_sizes,
         )
-        return grow_around_labels(
+        grown = grow_around_labels(
             labels,
             label_of_chunk,
             own,
@@ -289,21 +360,18 @@ class TreeBuild:
             n_centroids=p.n_centroids,
             seed=p.seed,
         )
+        if p.level_sizes is not None or different >= most:
+            return grown
+        return replace(grown, warnings=(_few_texts(different, most), *grown.warnings))
 
     def _label_vectors(
         self, own: Vectors, label_of_chunk: Sequence[int], n_labels: int
     ) -> NDArray[np.float64]:
-        chunks = [
-            LabeledChunk(step.rollout.id, step.chunk.idx, step.chunk.text, step.chunk.label, 0)
-            for step in self._steps
-        ]
         double = np.asarray(own, dtype=np.float64)
-        members = members_of_labels(
-            self._rollouts, chunks, positions_by_label(chunks, at_most=None), double, []
-        )
         of_chunk = np.asarray(label_of_chunk)
         means = np.stack([double[of_chunk == number].mean(axis=0) for number in range(n_labels)])
-        return vectors_of_labels(members, means, self._parameters.description_weight, self._parameters.seed)
+        weight, seed = self._parameters.description_weight, self._parameters.seed
+        return vectors_of_labels(self._members([]), means, weight, seed)
 
     async def _names(
         self,
@@ -318,7 +386,9 @@ class TreeBuild:
         async def make() -> tuple[Names, tuple[str, ...]]:
             texts = [step.chunk.text for step in self._steps]
             labels = [step.chunk.label for step in self._steps]
-            facts = facts_of(grown, texts, own, labels, descriptions)
+            seen = list(steps_of(self._rollouts, with_labels=False))
+            shown = shown_functions([seen[row] for row in self._rows])
+            facts = facts_of(grown, texts, own, labels, descriptions, shown)
             traces = [step.rollout.id for step in self._steps]
             names = names_without_model(grown, facts, texts, traces, labels_are_pure=pure)
             if model is None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from hierarchical_reasoning.errors import JournalError, JournalLockedError, OutputError, ResumeError
 from hierarchical_reasoning.journal import Journal, differences, fingerprint, read_header, read_journal
+from hierarchical_reasoning.journal_lines import line_of
 
 SETTINGS = {"model": {"name": "m", "temperature": 0.1}, "level": 3, "seed": 0}
 
@@ -38,7 +40,8 @@ def test_what_is_written_is_read(path: Path) -> None:
     assert contents.header.fingerprint == fingerprint(SETTINGS)
     assert (contents.header.settings, contents.header.config) == (SETTINGS, {"verbose": True})
     assert [record.key for record in contents.records] == [("p0", 0), ("p1", 0), ("p2", 0)]
-    assert contents.latest["p1", 0].entry == {"text": "é\n1", "value": 0.1}
+    assert contents.records[1].entry == {"text": "é\n1", "value": 0.1}
+    assert contents.latest["p1", 0] == contents.places[1]
     assert contents.torn is None
 
 
@@ -49,13 +52,21 @@ def test_every_line_is_one_object(path: Path) -> None:
 
 def test_resuming_adds_and_the_later_record_counts(path: Path) -> None:
     with Journal.resume(path, settings=SETTINGS) as journal:
-        assert len(journal.contents.records) == 3
-        journal.append("p0", {"again": True})
-        journal.append("p0", {"other": "sample"}, sample=1)
+        assert len(journal.contents.places) == 3
+        added = [
+            journal.append("p0", {"again": True}),
+            journal.append("p0", {"other": "sample"}, sample=1),
+        ]
+        assert [journal.read(place).entry for place in added] == [{"again": True}, {"other": "sample"}]
+        assert journal.read(journal.contents.places[2]).entry == {"text": "é\n2", "value": 0.1}
     contents = read_journal(path)
-    assert len(contents.records) == 5
-    assert contents.latest["p0", 0].entry == {"again": True}
-    assert contents.latest["p0", 1].entry == {"other": "sample"}
+    assert contents.places[3:] == tuple(added)
+    assert contents.latest == {
+        ("p0", 0): added[0],
+        ("p0", 1): added[1],
+        ("p1", 0): contents.places[1],
+        ("p2", 0): contents.places[2],
+    }
 
 
 def test_a_new_journal_never_takes_the_place_of_another(path: Path) -> None:
@@ -99,7 +110,7 @@ def test_one_flipped_bit_never_passes(
     with start(path) as journal:
         for index in range(3):
             journal.append(f"p{index}", {"value": index})
-    whole = read_journal(path)
+    whole = read_journal(path).records
     raw = bytearray(path.read_bytes())
     raw[position % len(raw)] ^= 1 << bit
     path.write_bytes(bytes(raw))
@@ -108,7 +119,7 @@ def test_one_flipped_bit_never_passes(
     except JournalError:
         return
     assert found.torn is not None
-    assert found.records == whole.records[: len(found.records)]
+    assert found.records == whole[: len(found.records)]
 
 
 def test_a_damaged_middle_line_says_what_is_lost_and_how_to_go_on(path: Path) -> None:
@@ -205,6 +216,78 @@ def test_a_killed_writer_keeps_what_it_finished_and_no_lock(tmp_path: Path) -> N
         ids = [record.problem_id for record in journal.contents.records]
     assert ids == [f"p{index}" for index in range(len(ids))]
     assert reported + 1 <= len(ids) <= reported + 2
+
+
+def test_a_forked_worker_that_lives_on_keeps_no_lock(path: Path) -> None:
+    journal = Journal.resume(path, settings=SETTINGS)
+    ready, done = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(ready[1], b"x")
+        os.read(done[0], 1)
+        os._exit(0)
+    try:
+        os.read(ready[0], 1)
+        journal.append("p9", {})  # the child took nothing from this process
+        journal.close()
+        Journal.resume(path, settings=SETTINGS).close()
+    finally:
+        os.write(done[1], b"x")
+        os.waitpid(child, 0)
+        for descriptor in (*ready, *done):
+            os.close(descriptor)
+
+
+def test_sessions_add_up(path: Path) -> None:
+    for _ in range(2):
+        with Journal.resume(path, settings=SETTINGS) as journal:
+            journal.append("p0", {})
+            journal.end_session({"reasoner": {"calls": 1}})
+            journal.close()
+            journal.end_session({})  # closed: nothing is written
+    contents = read_journal(path)
+    assert [*contents.sessions] == [1, 2, 3]
+    assert contents.unfinished == ({"reasoner": {"calls": 1}},) * 2
+    with Journal.resume(path, settings=SETTINGS) as journal:
+        assert journal.session == 4
+        assert journal.seconds > sum(contents.sessions.values())
+
+
+def test_a_damaged_end_of_a_session_costs_no_problem(path: Path) -> None:
+    with Journal.resume(path, settings=SETTINGS) as journal:
+        journal.end_session({})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-9])
+    assert "no problem is lost" in (read_journal(path).torn or "")
+    with Journal.resume(path, settings=SETTINGS) as journal:
+        journal.append("p3", {})
+    assert len(read_journal(path).places) == 4
+    path.write_bytes(whole.replace(b"elapsed_s", b"elapsed_z") + line_of({"kind": "problem"}))
+    with pytest.raises(JournalError, match="line 2 is damaged: problem 'p0'"):
+        read_journal(path)
+
+
+def test_whole_lines_that_are_none_of_ours_are_damage(path: Path) -> None:
+    path.write_bytes(
+        path.read_bytes() + line_of({"kind": "problem", "problem_id": 3}) + line_of({"kind": "new"})
+    )
+    with pytest.raises(JournalError, match="line 5 is damaged: one problem is lost, the 3 other"):
+        read_journal(path)
+
+
+def test_a_journal_of_the_first_version_goes_on(path: Path) -> None:
+    header, *problems = map(json.loads, path.read_text().splitlines())
+    del header["order"], header["crc"]
+    for problem in problems:
+        del problem["session"], problem["elapsed_s"], problem["crc"]
+    path.write_bytes(b"".join(map(line_of, [header | {"schema_version": 1}, *problems])))
+    with Journal.resume(path, settings=SETTINGS) as journal:
+        assert (journal.session, journal.contents.sessions) == (1, {})
+        journal.append("p3", {})
+    assert [record.problem_id for record in read_journal(path).records] == ["p0", "p1", "p2", "p3"]
+    path.write_bytes(line_of(header | {"schema_version": 3}))
+    with pytest.raises(JournalError, match="schema 3, this version reads 2"):
+        read_header(path)
 
 
 @pytest.fixture

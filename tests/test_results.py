@@ -25,11 +25,9 @@ from hierarchical_reasoning.results import (
     RoleUsage,
     StepRecord,
     TokenUsage,
-    check_writable,
-    results_stem,
-    summarize,
-    write_results,
 )
+from hierarchical_reasoning.results_file import check_writable, results_stem, write_results
+from hierarchical_reasoning.summary import Sessions, summarize
 from llm_backends import Price, Spent, Usage
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
@@ -89,7 +87,7 @@ def test_the_file_has_the_names_of_the_format(tmp_path: Path) -> None:
         reasoner_usage=None,
     )
     written = results_file([entry(Outcome.CORRECT, steps=(step,)), entry(Outcome.UNGRADED, 1)])
-    path = write_results(tmp_path, "results", written)
+    path = write_results(tmp_path, "results", written, written.results)
     content = json.loads(path.read_text())
     assert list(content) == [
         "model_name",
@@ -107,7 +105,7 @@ def test_the_file_has_the_names_of_the_format(tmp_path: Path) -> None:
 
 def test_no_file_is_ever_overwritten_and_none_is_left_half_written(tmp_path: Path) -> None:
     one = results_file([entry(Outcome.CORRECT)])
-    names = [write_results(tmp_path, "results", one).name for _ in range(3)]
+    names = [write_results(tmp_path, "results", one, one.results).name for _ in range(3)]
     assert names == ["results.json", "results_1.json", "results_2.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
 
@@ -115,11 +113,12 @@ def test_no_file_is_ever_overwritten_and_none_is_left_half_written(tmp_path: Pat
 @pytest.mark.parametrize(("nth", "written"), [(1, ["results.json"]), (2, ["results.json", "results_1.json"])])
 def test_a_kill_leaves_the_whole_file_or_none(tmp_path: Path, nth: int, written: list[str]) -> None:
     one = results_file([entry(Outcome.CORRECT)])
-    whole = write_results(tmp_path, "results", one).read_text()
+    whole = write_results(tmp_path, "results", one, one.results).read_text()
     script = textwrap.dedent(
         """
         import os, signal, sys
-        from hierarchical_reasoning.results import ResultsFile, write_results
+        from hierarchical_reasoning.results import ResultsFile
+        from hierarchical_reasoning.results_file import write_results
 
         fsync, calls = os.fsync, []
 
@@ -130,7 +129,8 @@ def test_a_kill_leaves_the_whole_file_or_none(tmp_path: Path, nth: int, written:
             fsync(descriptor)
 
         os.fsync = killed
-        write_results(sys.argv[1], "results", ResultsFile.model_validate_json(sys.stdin.read()))
+        results = ResultsFile.model_validate_json(sys.stdin.read())
+        write_results(sys.argv[1], "results", results, results.results)
         """
     )
     command = [sys.executable, "-c", script, str(tmp_path), str(nth)]
@@ -138,16 +138,16 @@ def test_a_kill_leaves_the_whole_file_or_none(tmp_path: Path, nth: int, written:
     assert process.returncode == -signal.SIGKILL
     assert sorted(path.name for path in tmp_path.glob("results*")) == written
     assert {path.read_text() for path in tmp_path.glob("results*")} == {whole}
-    following = write_results(tmp_path, "results", one)
+    following = write_results(tmp_path, "results", one, one.results)
     assert following.name == f"results_{len(written)}.json"
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     broken = results_file([entry(Outcome.CORRECT)]).model_copy(update={"config": {"a": math.nan}})
     with pytest.raises(ValueError):
-        write_results(tmp_path, "results", broken)
+        write_results(tmp_path, "results", broken, broken.results)
     with pytest.raises(OutputError, match="journal"):
-        write_results(tmp_path / "absent", "results", results_file([]))
+        write_results(tmp_path / "absent", "results", results_file([]), [])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -183,7 +183,7 @@ def test_an_entry_cannot_contradict_itself() -> None:
 def test_a_summary_counts_outcomes_tokens_and_both_accuracies() -> None:
     ends = [Outcome.CORRECT, Outcome.CORRECT, Outcome.WRONG, Outcome.NO_ANSWER, Outcome.TRUNCATED]
     ends += [Outcome.ERROR, Outcome.UNGRADED]
-    summary = summarize([entry(end, index) for index, end in enumerate(ends)], wall_seconds=1.5)
+    summary = summarize([entry(end, index) for index, end in enumerate(ends)], sessions=Sessions(1.5))
     assert summary.n == 7
     assert summary.outcomes == {outcome: ends.count(outcome) for outcome in Outcome}
     assert (summary.accuracy.correct, summary.accuracy.n) == (2, 6)
@@ -213,7 +213,7 @@ def test_a_price_that_is_not_known_is_not_zero() -> None:
 def test_what_was_paid_for_attempts_made_again_and_besides_is_counted() -> None:
     used = RoleUsage(calls=1, prompt_tokens=10, cost_usd=1.0, cost_from_cache_usd=0.0)
     failed, done = (entry(end, usage={"reasoner": used}) for end in (Outcome.ERROR, Outcome.CORRECT))
-    summary = summarize([done], superseded=[failed], besides={"examples": used})
+    summary = summarize([done], superseded=[failed], sessions=Sessions(besides={"examples": used}))
     assert summary.usage == {"reasoner": used, "examples": used}
     assert summary.usage_of_earlier_attempts == {"reasoner": used}
     assert summary.cost_usd == 3.0

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import scripted_run
-from scripted_run import CALLS, DELAY, config_for, number_of, reply, run_with, what_was_said
+from scripted_run import (
+    check_resumes,
+    config_for,
+    finished_in,
+    number_of,
+    process,
+    reply,
+    run_with,
+    wait_until_finished,
+    what_was_said,
+)
 
-from hierarchical_reasoning import runner
+from hierarchical_reasoning import runner, versions
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import JournalError, JournalLockedError, OutputError, UsageError
@@ -261,15 +266,13 @@ async def test_journals_of_other_runs_and_without_header_are_passed_over_and_sai
     other.journal.write_bytes(other.journal.read_bytes().replace(b"Thought", b"Fraught"))
     headless = first.journal.with_name("results_headless.jsonl")
     headless.write_bytes(b"no header\n")
-    for age, path in enumerate((headless, other.journal, first.journal)):
-        os.utime(path, (1000 - age, 1000 - age))
     journal, notes = runner.open_journal(assemble(config_for(tmp_path)), resume=True)
     journal.close()
     assert journal.path == first.journal
     assert "passed over results_headless.jsonl" in notes[0]
     assert "line 1" in notes[0]
-    expected = f"--resume: passed over journals of other settings: 1, the newest is {other.journal.name}"
-    assert notes[1] == expected
+    expected = f"1 journal; the most alike, {other.journal.name}, has seed: 7 before, 42 now"
+    assert notes[1] == f"--resume: not resumed, as settings differ: {expected}"
     assert "6 of 6 problems are done" in notes[2]
 
 
@@ -375,65 +378,9 @@ def test_where_nothing_can_be_written_it_is_said_before_anything_is_asked(tmp_pa
 
 def test_a_machine_without_git_has_an_unknown_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    versions = runner._versions()
-    assert versions["commit"] == "unknown"
-    assert versions["python"].startswith("3.")
-
-
-def command(directory: Path, *flags: str) -> list[str]:
-    config_for(directory)  # writes the problems
-    return [
-        *(sys.executable, "-c", "import scripted_run; scripted_run.main()"),
-        *("--input_file", str(directory / "problems.jsonl"), "--cache_dir", str(directory / "cache")),
-        *("--llm_framework", "fake", "--model_name", "fake/model", "--num_icl_examples", "0"),
-        *("--max_concurrency", "2", *flags),
-    ]
-
-
-@contextmanager
-def process(directory: Path, *flags: str, delay: float = 0.0) -> Iterator[subprocess.Popen[str]]:
-    """The real command with a scripted model, in a process of its own."""
-    tests = Path(__file__).parent
-    environment = os.environ | {
-        CALLS: str(directory / "calls"),
-        DELAY: str(delay),
-        "PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)]),
-    }
-    with subprocess.Popen(
-        command(directory, *flags),
-        env=environment,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # Where the tests run in the background of a shell, Ctrl-C is ignored, and a child inherits that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    ) as running:
-        try:
-            yield running
-        finally:
-            running.kill()
-
-
-def wait_until_finished(directory: Path, n: int, running: subprocess.Popen[str]) -> None:
-    """Until the journal has `n` finished problems."""
-    deadline = time.monotonic() + 120
-    while sum(path.read_bytes().count(b'"kind": "problem"') for path in directory.glob("cache/*.jsonl")) < n:
-        assert running.poll() is None, running.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def interrupted_by(sent: signal.Signals, directory: Path) -> tuple[set[str], int, str]:
-    """Which problems were finished when the signal came, the exit status, and what was said."""
-    with process(directory, delay=0.1) as running:
-        wait_until_finished(directory, 2, running)
-        running.send_signal(sent)
-        _, said = running.communicate(timeout=60)
-    (journal,) = directory.glob("cache/*.jsonl")
-    finished = {record.problem_id for record in read_journal(journal).records}
-    assert 2 <= len(finished) < 6
-    assert not list(directory.glob("cache/*.json"))
-    return finished, running.returncode, said
+    found = versions.versions()
+    assert found["commit"] == "unknown"
+    assert found["python"].startswith("3.")
 
 
 @pytest.mark.parametrize("flag", ["--thinking_verbose", "--prompt_verbose"])
@@ -446,48 +393,19 @@ def test_when_nobody_reads_on_the_run_ends_quietly_and_goes_on_later(tmp_path: P
         complaints = running.stderr.read()
         status = running.wait(timeout=60)
     assert (status, complaints) == (1, "")
-    (journal,) = tmp_path.glob("cache/*.jsonl")
-    finished = {record.problem_id for record in read_journal(journal).records}
-    assert 2 <= len(finished) < 6
+    finished = finished_in(tmp_path)
     with process(tmp_path, "--resume") as running:
         said, complaints = running.communicate(timeout=120)
     assert (running.returncode, complaints) == (0, "")
     assert f"{len(finished)} of 6 problems are done" in " ".join(said.split())
-    assert len(read_journal(journal).records) == 6
-
-
-def check_resumes(directory: Path, finished: set[str]) -> None:
-    """A resumed process asks for what is owed alone, and ends as if nothing had happened."""
-    (directory / "calls").write_text("")
-    with process(directory, "--resume") as running:
-        said, complaints = running.communicate(timeout=120)
-    assert (running.returncode, complaints) == (0, "")
-    assert f"{len(finished)} of 6 problems are done" in " ".join(said.split())
-    if len(finished) < 6:
-        assert "6/6 problems: accuracy 50.0 %" in said
-    calls = Counter((directory / "calls").read_text().split())
-    assert set(calls) == {f"p{i}" for i in range(6)} - finished
-    assert set(calls.values()) == {6}
-    (journal,) = directory.glob("cache/*.jsonl")
-    assert sorted(record.problem_id for record in read_journal(journal).records) == [
-        f"p{i}" for i in range(6)
-    ]
-    (written,) = directory.glob("cache/*.json")
-    results = ResultsFile.model_validate_json(written.read_text()).results
-    undisturbed = asyncio.run(run_with(config_for(directory, cache_dir=directory / "undisturbed")))
-    assert [*map(what_was_said, results)] == [*map(what_was_said, undisturbed.results.results)]
+    assert finished_in(tmp_path, at_most=6) == {f"p{i}" for i in range(6)}
 
 
 def test_a_killed_run_resumes_and_pays_for_nothing_twice(tmp_path: Path) -> None:
-    finished, status, _ = interrupted_by(signal.SIGKILL, tmp_path)
-    assert status == -signal.SIGKILL
-    check_resumes(tmp_path, finished)
-
-
-def test_an_interrupted_run_says_how_to_go_on_and_resumes(tmp_path: Path) -> None:
-    finished, status, said = interrupted_by(signal.SIGINT, tmp_path)
-    assert status == 130
-    assert "Traceback" not in said
-    assert "interrupted" in said
-    assert "--resume" in said
+    with process(tmp_path, delay=0.1) as running:
+        wait_until_finished(tmp_path, 2, running)
+        running.kill()
+        assert running.wait(timeout=60) == -signal.SIGKILL
+    finished = finished_in(tmp_path)
+    assert not list(tmp_path.glob("cache/*.json"))
     check_resumes(tmp_path, finished)

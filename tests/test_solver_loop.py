@@ -182,9 +182,9 @@ class _Spy(Verifier):
     def format(self) -> str:  # type: ignore[override]
         return self._inner.format
 
-    def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
+    async def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
         self._graded.append(text)
-        return self._inner.grade(problem, text, truncated=truncated)
+        return await self._inner.grade(problem, text, truncated=truncated)
 
     def check(self, problem: Problem) -> None:
         self._inner.check(problem)

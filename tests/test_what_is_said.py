@@ -9,13 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from hierarchical_reasoning.cli.assets import main as assets
-from hierarchical_reasoning.cli.doctor import doctor
 from hierarchical_reasoning.cli.main import main as group
 from hierarchical_reasoning.cli.run import run
-from hierarchical_reasoning.cli.train_grpo import train
-from hierarchical_reasoning.cli.vllm import vllm
-from taxonomy.cli import main as taxonomy
 
 ROOT = Path(__file__).parents[1]
 OTHER_PROGRAMS = {"scripted_server", "vllm_server", "vllm.py", "cli_looking.py", "cli_build.py", "looking"}
@@ -33,8 +28,9 @@ def flags_of(command: click.Command) -> set[str]:
 
 
 def flags_of_all() -> set[str]:
-    commands = (run, train, taxonomy, assets, doctor, vllm)
-    return {"--help"}.union(*map(flags_of, commands))
+    context = click.Context(group)
+    commands = [group.get_command(context, name) for name in group.list_commands(context)]
+    return {"--help"}.union(*(flags_of(command) for command in commands if command is not None))
 
 
 @pytest.mark.parametrize("command", README_COMMANDS)

@@ -24,14 +24,16 @@ from rich.table import Table
 from rich.text import Text
 
 from hierarchical_reasoning.assembly import Run
+from hierarchical_reasoning.cli.figures import accuracy_text, cost_text, estimate_text
 from hierarchical_reasoning.config import RunConfig
-from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results import ResultEntry, RoleUsage
 from hierarchical_reasoning.runner import Finished
+from hierarchical_reasoning.sampling import SamplingSummary
 from hierarchical_reasoning.trace import FINISH
+from hierarchical_reasoning.wording import counted
 from llm_backends import Message
 from taxonomy.terminal import visible
 
@@ -62,15 +64,18 @@ class Display(Observer):
         self._graded = 0
         self._tokens = 0
         self._total = 0
+        self._noun = "problem"
         self._last_line = 0.0
         self._progress: Progress | None = None
 
     def begin(self, config: RunConfig, run: Run) -> None:
         """Say what is about to run."""
+        self._noun = "problem" if config.samples == 1 else "sample"
         how = (
             "vanilla" if config.vanilla_baseline else f"level {config.label_level}, planner {config.planner}"
         )
-        self._line(f"{len(run.problems.problems)} problems of {run.problems.path}, {how}")
+        samples = "" if config.samples == 1 else f", {config.samples} samples each"
+        self._line(f"{counted(len(run.problems.problems), 'problem')} of {run.problems.path}{samples}, {how}")
         address = "" if config.reasoner.base_url is None else f" at {config.reasoner.base_url}"
         self._line(
             f"model {config.model_name} ({config.framework}{address}), temperature {config.temperature}, "
@@ -132,16 +137,17 @@ class Display(Observer):
             self._progress.add_task("loading", total=owed)
             yield
 
-    def kept(self, entries: Sequence[ResultEntry]) -> None:
+    def kept(self, entries: Iterator[ResultEntry]) -> None:
         for entry in entries:
             self._count(entry)
-        self._total += len(entries)
-        if self._progress is not None:
+        kept = self._outcomes.total()
+        self._total += kept
+        if self._progress is not None and kept:
             # A reset, since these would otherwise count as the speed of this session.
             self._progress.reset(
                 self._progress.task_ids[0],
                 total=self._total,
-                completed=len(entries),
+                completed=kept,
                 description=self._status(),
             )
 
@@ -152,7 +158,7 @@ class Display(Observer):
             self._progress.update(self._progress.task_ids[0], advance=1, description=self._status())
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES or done == self._total:
             self._last_line = time.monotonic()
-            self._line(f"{done}/{self._total} problems: {self._status()}")
+            self._line(f"{done}/{counted(self._total, self._noun)}: {self._status()}")
 
     def _count(self, entry: ResultEntry) -> None:
         self._outcomes[entry.outcome] += 1
@@ -182,28 +188,35 @@ class Display(Observer):
 
     def end(self, finished: Finished) -> None:
         """One trace, the table, the alarms, and where the results are."""
-        if not self._thinking_verbose and finished.results.results:
-            self._show_trace(finished.results.results[0])
+        if not self._thinking_verbose and finished.first is not None:
+            self._show_trace(finished.first)
         self._console.print(_results_table(finished))
         for note in finished.backend_notes:
             self._line(f"note: {note}")
-        for alarm in finished.results.summary.alarms:
+        for alarm in finished.head.summary.alarms:
             self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(alarm)))
         where = "" if finished.is_new else ", from before: nothing was owed"
         self._line(f"results: {finished.path}{where}")
+
+    def finishing(self, in_flight: int) -> None:
+        """Say that nothing new is begun."""
+        self._line(
+            f"interrupted: finishing {counted(in_flight, self._noun)} in flight, then writing what is there; "
+            "interrupt again to stop at once"
+        )
 
     def estimated(self, estimate: Estimate) -> None:
         """What a run would take at most."""
         for note in estimate.notes:
             self._line(f"note: {note}")
-        table = Table(title=f"At most, for {estimate.n_problems} problems", title_justify="left")
+        table = Table(title=f"At most, for {counted(estimate.n_problems, 'problem')}", title_justify="left")
         for heading in ("role", "calls", "tokens in", "tokens out", "cost"):
             table.add_column(heading, justify="left" if heading == "role" else "right")
         rows = dict(estimate.usage)
         if len(rows) > 1 and estimate.total is not None:
             rows["total"] = estimate.total
         for role, used in rows.items():
-            cost = _cost(used.cost_usd)
+            cost = cost_text(used.cost_usd)
             table.add_row(
                 role, f"{used.calls:,}", f"{used.prompt_tokens:,}", f"{used.completion_tokens:,}", cost
             )
@@ -224,13 +237,15 @@ class Display(Observer):
 
 
 def _results_table(finished: Finished) -> Table:
-    summary = finished.results.summary
+    summary = finished.head.summary
     table = Table(title="Results", title_justify="left")
     table.add_column("measure")
     table.add_column("value", justify="right")
-    table.add_row("accuracy, all problems", _accuracy(summary.accuracy))
+    table.add_row("accuracy, all problems", accuracy_text(summary.accuracy))
     if summary.outcomes[Outcome.ERROR]:
-        table.add_row("accuracy, without errors", _accuracy(summary.accuracy_completed))
+        table.add_row("accuracy, without errors", accuracy_text(summary.accuracy_completed))
+    if summary.sampling is not None:
+        _add_sampling(table, summary.sampling)
     for outcome, count in summary.outcomes.items():
         if count:
             table.add_row(outcome.value, str(count))
@@ -238,14 +253,27 @@ def _results_table(finished: Finished) -> Table:
         table.add_row("thoughts cut off (--max_thought_tokens)", f"{summary.thoughts_cut_off:,}")
     _add_usage(table, summary.usage)
     table.add_row("tokens per problem", f"{summary.tokens_per_problem or 0:,.0f}")
-    if summary.usage and not _is_local(finished.results.config):
-        table.add_row("cost", _cost(summary.cost_usd))
+    if summary.usage and not _is_local(finished.head.config):
+        table.add_row("cost", cost_text(summary.cost_usd))
         before = sum(usage.cost_from_cache_usd or 0.0 for usage in summary.usage.values())
         if before:
-            table.add_row("cost, paid before", _cost(before))
+            table.add_row("cost, paid before", cost_text(before))
     if finished.is_new:
-        table.add_row("seconds, this session", f"{summary.wall_seconds or 0:.1f}")
+        table.add_row(f"seconds, {counted(summary.sessions, 'session')}", f"{summary.wall_seconds or 0:.1f}")
     return table
+
+
+def _add_sampling(table: Table, sampling: SamplingSummary) -> None:
+    """mean@k, pass@k for powers of 2 and all samples, and the majority's accuracy."""
+    table.add_row(f"mean@{sampling.samples}", estimate_text(sampling.mean_at_k))
+    for k, passed in sampling.pass_at_k.items():
+        if k == sampling.samples or k & (k - 1) == 0:
+            table.add_row(f"pass@{k}", estimate_text(passed))
+    table.add_row(f"majority of {sampling.samples}", accuracy_text(sampling.majority))
+    if sampling.ties:
+        table.add_row("votes tied, drawn by --seed", str(sampling.ties))
+    if sampling.no_answer:
+        table.add_row("no answer to vote on", str(sampling.no_answer))
 
 
 def _add_usage(table: Table, usage_by_role: Mapping[str, RoleUsage]) -> None:
@@ -264,18 +292,5 @@ def _is_local(config: Mapping[str, Any]) -> bool:
     return all(backend["framework"] == "local" for backend in config["backends"].values())
 
 
-def _cost(cost_usd: float | None) -> str:
-    return "price unknown (--prices)" if cost_usd is None else f"${cost_usd:,.4f}"
-
-
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
-
-
-def _accuracy(accuracy: Accuracy) -> str:
-    if accuracy.value is None:
-        return "nothing was graded"
-    return (
-        f"{100 * accuracy.value:.1f} % [{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] "
-        f"({accuracy.correct} of {accuracy.n})"
-    )

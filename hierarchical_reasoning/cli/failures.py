@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,8 +41,16 @@ class Interrupted(click.ClickException):
     exit_code = 130
 
 
-def until_interrupted(work: Coroutine[Any, Any, None], message: str) -> None:
+def until_interrupted(
+    work: Coroutine[Any, Any, None], message: str, *, ends_soon: Callable[[], bool] = lambda: False
+) -> None:
     """Run to the end, or until SIGINT, SIGTERM or SIGHUP: then cancel, so that what was started is stopped.
+
+    Args:
+        work: what to run.
+        message: for who interrupted it.
+        ends_soon: called at SIGINT and SIGTERM; it may ask the work to come to an end by itself, and returns whether
+            it did. Where it did not, the work is cancelled, and the signal after that ends the process.
 
     Raises:
         Interrupted: with the message.
@@ -51,9 +59,20 @@ def until_interrupted(work: Coroutine[Any, Any, None], message: str) -> None:
     async def cancellable() -> None:
         task = asyncio.ensure_future(work)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
-                loop.add_signal_handler(number, task.cancel)
+        numbers = [
+            number
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            if signal.getsignal(number) is not signal.SIG_IGN  # as nohup has it
+        ]
+
+        def interrupted(number: signal.Signals) -> None:
+            if number is signal.SIGHUP or not ends_soon():
+                task.cancel()
+                for installed in numbers:
+                    loop.remove_signal_handler(installed)
+
+        for number in numbers:
+            loop.add_signal_handler(number, interrupted, number)
         await task
 
     try:

@@ -8,7 +8,13 @@ import click
 
 _COMMANDS = {
     "run": ("hierarchical_reasoning.cli.run:run", "Solve problems, and write how each one went."),
+    "results": ("hierarchical_reasoning.cli.results:results", "Look at what runs found, and export it."),
+    "grade": ("hierarchical_reasoning.cli.grade:grade", "Grade answers that are there already."),
     "vllm": ("hierarchical_reasoning.cli.vllm:vllm", "Start, check and stop vLLM servers."),
+    "prepare-data": (
+        "hierarchical_reasoning.cli.prepare_data:prepare_data",
+        "Divide a file of problems into one to train on and one to measure with.",
+    ),
     "doctor": ("hierarchical_reasoning.cli.doctor:doctor", "Tell what works here and what does not."),
     "assets": (
         "hierarchical_reasoning.cli.assets:main",

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from hierarchical_reasoning.cli.failures import Broken, reported, until_interrupted
+from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported, until_interrupted
 from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
 from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.problems import ShapeName
+from hierarchical_reasoning.stopping import Stop, StopCause
 from llm_backends import backend_names
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ _vllm = partial(click.option, cls=GroupedOption, group="vLLM")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
 _showing = partial(click.option, cls=GroupedOption, group="What is shown")
 _path = click.Path(path_type=Path)
+_NEWEST = "newest"
+"""The value of ``--resume`` without one."""
 
 
 class _RunCommand(GroupedCommand):
@@ -55,7 +59,7 @@ def _default(name: str) -> Any:
 @_data(
     "--input_file",
     type=_path,
-    help="Problems, .json or .jsonl, also gzipped. [default: the bundled test problems]",
+    help="Problems: .json, .jsonl, .csv or .tsv, also gzipped, or .parquet. [default: the bundled test problems]",
 )
 @_data(
     "--tree_model_path", type=_path, help="Taxonomy: a directory or a .gml file. [default: the bundled one]"
@@ -64,7 +68,16 @@ def _default(name: str) -> Any:
 @_data("--n_rows", type=int, help=f"How many problems. [default: {_default('n_rows')}]")
 @_data(
     "--ground_truth_format",
-    help='Format of the answers: number, chess ("chess coordinate notation"), ungraded. [default: found from the data]',
+    help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text, judge, '
+    "ungraded. [default: found from the data]",
+)
+@_data("--number_tolerance", type=float, help="For the format number: relative. [default: 0, exactly equal]")
+@_data("--sample_id", multiple=True, help="Only the problem with this id; can be repeated.")
+@_data("--shuffle", is_flag=True, help="Take problems in an order drawn with --seed.")
+@_data(
+    "--problem_shape",
+    type=click.Choice(get_args(ShapeName)),
+    help="How the rows of --input_file are laid out. [default: auto, found from the data]",
 )
 @_data("--problem_field", help="Field with the problem's text. [default: prompt, problem or question]")
 @_data("--answer_field", help="Field with the ground truth. [default: answer, ground_truth, ...]")
@@ -86,7 +99,9 @@ def _default(name: str) -> Any:
 )
 @_reasoning("--planner_sequence", help="For --planner fixed: thought types with semicolons between them.")
 @_reasoning(
-    "--rollouts_file", type=_path, help="For --planner markov: labeled rollouts. [default: the bundled ones]"
+    "--rollouts_file",
+    type=_path,
+    help="For --planner markov: labeled rollouts. [default: the chunks in --tree_model_path]",
 )
 @_reasoning("--joint", is_flag=True, help="Choose the thought type and write the thought in one call.")
 @_prompts(
@@ -136,7 +151,10 @@ def _default(name: str) -> Any:
 @_others("--planner_base_url", help="URL of its server.")
 @_others("--planner_api_key_env", help="Environment variable with its key.")
 @_others("--planner_extra_body", help="JSON object of fields to send to it besides.")
-@_others("--high_level_model_name", help="Model that chooses in-context examples. [default: none does]")
+@_others(
+    "--high_level_model_name",
+    help="Model that chooses in-context examples, and judges answers. [default: none]",
+)
 @_others("--high_level_llm_framework", help="Its backend. [default: as --llm_framework]")
 @_others("--high_level_base_url", help="URL of its server.")
 @_others("--high_level_api_key_env", help="Environment variable with its key.")
@@ -163,6 +181,9 @@ def _default(name: str) -> Any:
 @_vllm("--vllm_auto_start", is_flag=True, help="Start a server for --model_name, and stop it at the end.")
 @_vllm("--vllm_gpus", help="For --vllm_auto_start: GPUs, as in 0,1. [default: the first two]")
 @_vllm("--start_vllm_verbose", is_flag=True, help="For --vllm_auto_start: show what the server prints.")
+@_running(
+    "--samples", type=int, help=f"Of every problem: majority vote, pass@k. [default: {_default('samples')}]"
+)
 @_running("--seed", type=int, help=f"[default: {_default('seed')}]")
 @_running("--max_concurrency", type=int, help=f"Problems in flight. [default: {_default('max_concurrency')}]")
 @_running(
@@ -173,10 +194,28 @@ def _default(name: str) -> Any:
 @_running("--cache_dir", type=_path, help="Where results and caches go. [default: cache]")
 @_running("--no_cache", is_flag=True, help="Ask again even what was answered before.")
 @_running("--dry_run", is_flag=True, help="Count calls, tokens and cost at most, and spend nothing.")
-@_running("--resume", is_flag=True, help="Go on with the newest run of the same settings in --cache_dir.")
+@_running(
+    "--resume",
+    is_flag=False,
+    flag_value=_NEWEST,
+    metavar="[JOURNAL]",
+    help="Go on with the newest run of the same settings in --cache_dir, or with this one, results_....jsonl.",
+)
+@_running(
+    "--retry_errors/--no_retry_errors",
+    default=None,
+    help="On --resume, solve problems again that ended in an error. [default: retry_errors]",
+)
+@_running(
+    "--fail_on_error",
+    metavar="LIMIT",
+    help="Stop when more problems end in an error: 3, 10% or 0.1 of all. [default: go on]",
+)
 @_showing("--prompt_verbose", is_flag=True, help="Print every prompt.")
 @_showing("--thinking_verbose", is_flag=True, help="Print choices and thoughts as they come.")
-def run(resume: bool, dry_run: bool, prompt_verbose: bool, thinking_verbose: bool, **settings: Any) -> None:
+def run(
+    resume: str | None, dry_run: bool, prompt_verbose: bool, thinking_verbose: bool, **settings: Any
+) -> None:
     """Solve problems: a planner picks thought types from a taxonomy, a reasoner writes the thoughts.
 
     Without any option, the bundled model solves ten bundled problems at level 3.
@@ -189,12 +228,27 @@ def run(resume: bool, dry_run: bool, prompt_verbose: bool, thinking_verbose: boo
         config = RunConfig(**_with_vllm_model(given))
         display = Display(prompt_verbose=prompt_verbose, thinking_verbose=thinking_verbose)
         if dry_run:
-            if resume:
+            if resume is not None:
                 raise ConfigError("--dry_run counts a whole run, --resume goes on with one; give one of them")
             _dry_run(config, display)
             return
+        stop = Stop()
+
+        def finishing() -> bool:
+            if stop.cause is not None or not stop.in_flight:
+                return False
+            stop.request(StopCause.INTERRUPTED, "interrupted")
+            display.finishing(stop.in_flight)
+            return True
+
         message = f"interrupted; what is finished is in {config.cache_dir}, go on with --resume"
-        until_interrupted(_run(config, display, resume=resume), message)
+        until_interrupted(
+            _run(config, display, stop, resume=_newest_or_named(resume)), message, ends_soon=finishing
+        )
+
+
+def _newest_or_named(resume: str | None) -> bool | Path:
+    return resume == _NEWEST if resume is None or resume == _NEWEST else Path(resume)
 
 
 def _with_vllm_model(given: dict[str, Any]) -> dict[str, Any]:
@@ -220,12 +274,12 @@ def _dry_run(config: RunConfig, display: Display) -> None:
     display.estimated(asyncio.run(estimate(config)))
 
 
-async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
+async def _run(config: RunConfig, display: Display, stop: Stop, *, resume: bool | Path) -> None:
     from hierarchical_reasoning.assembly import check, prepare
     from hierarchical_reasoning.backends import make_backends
     from hierarchical_reasoning.outcomes import Outcome
-    from hierarchical_reasoning.results import check_writable
-    from hierarchical_reasoning.runner import execute, open_journal, owed
+    from hierarchical_reasoning.results_file import check_writable
+    from hierarchical_reasoning.runner import execute, open_journal
 
     check(config)
     check_writable(config.cache_dir)
@@ -237,10 +291,15 @@ async def _run(config: RunConfig, display: Display, *, resume: bool) -> None:
             journal, notes = open_journal(parts, resume=resume)
             with journal:
                 display.go_on(notes, journal.path)
-                with display.progress(len(owed(parts, journal))):
-                    finished = await execute(parts, backends, journal, display)
+                with display.progress(len(journal.owed)):
+                    finished = await execute(parts, backends, journal, display, stop)
     display.end(finished)
-    summary = finished.results.summary
+    summary = finished.head.summary
+    if finished.stopped is StopCause.TOO_MANY_ERRORS:
+        raise Broken(f"stopped: {stop.message}; go on with --resume")
+    if finished.stopped is StopCause.INTERRUPTED:
+        owed = f"{summary.missing} of {summary.n + summary.missing} are owed, go on with --resume"
+        raise Interrupted(f"interrupted; {owed if summary.missing else 'all was finished'}")
     if summary.n and summary.outcomes[Outcome.ERROR] == summary.n:
         raise Broken(f"every one of the {summary.n} problems ended in an error; go on with --resume")
 

@@ -13,6 +13,7 @@ import click
 from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported
 from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
 from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.training.config import FOR_BUNDLED_PLANNER, AdvantageKind, GrpoConfig
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def train() -> None:
 @_data(
     "--data_file",
     type=_path,
-    help="Problems to train on, .json or .jsonl, also gzipped. [default: the bundled training problems]",
+    help="Problems to train on: .json, .jsonl, .csv or .tsv, also gzipped, or .parquet. [default: the bundled ones]",
 )
 @_data("--n_rows", type=int, help=f"How many of them. {_default('n_rows')}")
 @_data(
@@ -67,7 +68,14 @@ def train() -> None:
 @_data("--category", help="Only problems of this category. [default: all]")
 @_data(
     "--ground_truth_format",
-    help='Format of the answers: number, chess ("chess coordinate notation"). [default: found from the data]',
+    help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text. '
+    "[default: found from the data]",
+)
+@_data("--shuffle", is_flag=True, help="Take problems in an order drawn with --seed.")
+@_data(
+    "--problem_shape",
+    type=click.Choice(get_args(ShapeName)),
+    help="How the rows of the files are laid out. [default: auto, found from the data]",
 )
 @_data("--problem_field", help="Field with the problem's text. [default: prompt, problem or question]")
 @_data("--answer_field", help="Field with the ground truth. [default: answer, ground_truth, ...]")

@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hierarchical_reasoning.config import BUNDLED
+from hierarchical_reasoning.config import BUNDLED, JUDGE
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.problems import Problem, ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.rollouts import Rollouts
-from hierarchical_reasoning.verifiers import Verifier, verifier_for
+from hierarchical_reasoning.verifiers import FORMATS, Verifier, verifier_for
 from llm_backends import Backend, Sampling
 from llm_backends.local.loading import find_device
 from taxonomy import ThoughtType, load_taxonomy
@@ -68,6 +68,7 @@ def assemble_training(config: GrpoConfig) -> TrainingParts:
     _check_settings(config)
     problems, held_out, notes = _read(config)
     verifier, verifier_note = verifier_for(config.ground_truth_format, (*problems, *held_out))
+    _check_graded(verifier, (*problems, *held_out))
     prompts = Prompts("chat", verifier.answer_form)
     options = load_taxonomy(config.tree_model_path).at_level(config.label_level)
     prompts.check(problems[0], options[0])
@@ -95,6 +96,11 @@ def _check_settings(config: GrpoConfig) -> None:
             "--temperature 0 with --sample_action: at temperature 0 nothing is sampled, and rollouts that are "
             "all alike teach nothing; give a --temperature above 0"
         )
+    if (config.ground_truth_format or "").strip().lower() == JUDGE:
+        raise ConfigError(
+            "--ground_truth_format judge: the rewards of a training run are computed in this version, not judged by a "
+            f"model; choose another of {', '.join(FORMATS)}"
+        )
     find_device(config.device)
     for flag, name in (
         ("--planner_model_name", config.planner_model_name),
@@ -120,50 +126,58 @@ def _check_model(flag: str, name: str, path: Path) -> None:
 
 def _read(config: GrpoConfig) -> tuple[tuple[Problem, ...], tuple[Problem, ...], tuple[str, ...]]:
     """Problems to train on, problems held out, and notes."""
-    everything = _read_file(config, config.data_file, "--data_file")
+    n_rows, rows_flag = config.n_rows, "--n_rows"
+    if config.held_out_file is None and config.eval_rows:
+        n_rows, rows_flag = n_rows + config.eval_rows, "--n_rows + --eval_rows"
+    everything = _read_file(config, config.data_file, n_rows, flag="--data_file", rows_flag=rows_flag)
     notes = [f"problems to train on: {note}" for note in everything.notes]
     problems = everything.problems[: config.n_rows]
-    if len(problems) < config.n_rows:
-        notes.append(
-            f"--n_rows {config.n_rows}: there are only {len(problems)} problems, all of them are used"
-        )
     if config.eval_rows == 0:
         held_out: tuple[Problem, ...] = ()
         notes.append("--eval_rows 0: nothing is measured on held-out problems")
     elif config.held_out_file is not None:
-        found = _read_file(config, config.held_out_file, "--eval_file", n_rows=config.eval_rows)
+        found = _read_file(
+            config, config.held_out_file, config.eval_rows, flag="--eval_file", rows_flag="--eval_rows"
+        )
         held_out = found.problems
         notes += [f"held-out problems: {note}" for note in found.notes]
     else:
-        held_out = everything.problems[config.n_rows : config.n_rows + config.eval_rows]
+        held_out = everything.problems[config.n_rows :]
         if not held_out:
             raise ConfigError(
                 f"all {len(problems)} problems of {config.data_file} are trained on, and none is left to measure "
                 "with; lower --n_rows, name a file with --eval_file, or give --eval_rows 0"
             )
-    _check_problems(config, problems, held_out)
+    _check_not_trained_on(config, problems, held_out)
     return problems, held_out, tuple(notes)
 
 
-def _read_file(config: GrpoConfig, path: Path, flag: str, *, n_rows: int | None = None) -> ProblemSet:
+def _read_file(config: GrpoConfig, path: Path, n_rows: int, *, flag: str, rows_flag: str) -> ProblemSet:
     return read_problems(
         path,
         category=config.category,
         n_rows=n_rows,
+        shuffle_seed=config.seed if config.shuffle else None,
+        shape=config.problem_shape,
         problem_field=config.problem_field,
         answer_field=config.answer_field,
         flag=flag,
-        rows_flag="--eval_rows",
+        rows_flag=rows_flag,
     )
 
 
-def _check_problems(config: GrpoConfig, problems: Sequence[Problem], held_out: Sequence[Problem]) -> None:
-    for problem in (*problems, *held_out):
-        if problem.answer is None:
+def _check_graded(verifier: Verifier, problems: Sequence[Problem]) -> None:
+    for problem in problems:
+        if verifier.ground_truth(problem) is None:
             raise ConfigError(
                 f"problem {problem.id} has no ground truth, so nothing could reward its rollouts; every problem "
                 "of --data_file and --eval_file needs one"
             )
+
+
+def _check_not_trained_on(
+    config: GrpoConfig, problems: Sequence[Problem], held_out: Sequence[Problem]
+) -> None:
     trained_on = {problem.text for problem in problems}
     leaked = [problem.id for problem in held_out if problem.text in trained_on]
     if leaked:

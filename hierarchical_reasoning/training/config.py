@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS, TRAIN_PROBLEMS
 from hierarchical_reasoning.config import BUNDLED
 from hierarchical_reasoning.model_settings import USUAL_EXAMPLES, read_model_settings
+from hierarchical_reasoning.problems import ShapeName
 
 AdvantageKind = Literal["binary", "mean"]
 
@@ -36,7 +37,10 @@ class GrpoConfig(BaseModel):
     eval_rows: int = Field(100, ge=0)
     """0: no evaluation."""
     category: str | None = None
+    shuffle: bool = False
+    """Take problems in an order drawn with `seed`."""
     ground_truth_format: str | None = None
+    problem_shape: ShapeName = "auto"
     problem_field: str | None = None
     answer_field: str | None = None
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hierarchical_reasoning.errors import VerifierError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.planners.base import Choice, Planner
 from hierarchical_reasoning.planners.model import ModelPlanner
@@ -105,13 +106,13 @@ class Rollouts:
         solution = Solution()
         try:
             await solver.solve(problem, solution, sample=sample)
+            grade = await self.verifier.grade(problem, solution.final_response, truncated=solution.truncated)
         except FATAL:
             raise
-        except BackendError as error:
+        except (BackendError, VerifierError) as error:
             return self._ended(
                 problem, sample, planner, solution, Outcome.ERROR, f"{type(error).__name__}: {error}"
             )
-        grade = self.verifier.grade(problem, solution.final_response, truncated=solution.truncated)
         return self._ended(problem, sample, planner, solution, grade.outcome)
 
     def _ended(

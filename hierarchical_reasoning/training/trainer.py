@@ -140,6 +140,7 @@ class Trainer:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self._planner.aclose()
+        await self._parts.verifier.aclose()
 
     async def run(self) -> Trained:
         """Train to the end.

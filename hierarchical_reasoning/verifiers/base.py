@@ -2,17 +2,26 @@
 
 A verifier is for one answer format and holds nothing that changes between problems. `check` is called for
 every problem before a run starts, so that an answer that cannot be graded stops it before it costs anything.
+Grading is asynchronous, since some verifiers wait for a process or a model; the others just compute.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.extract import NO_MARKER, Candidate, best_candidate
+from hierarchical_reasoning.verifiers.wording import normalized
+from llm_backends import Backend, Spent
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -26,10 +35,15 @@ class Grade:
     """Why it was graded so: fixed words, then after a colon whatever differs from problem to problem."""
     how: str
     """How the answer was found, such as "the answer is"; empty when none was found."""
+    spent: Spent | None = None
+    """What a judge took; None where no model was asked."""
 
 
 class Verifier(ABC):
-    """Grades texts in one answer format."""
+    """Grades texts in one answer format.
+
+    Some hold processes: close those when they are no longer needed (`async with`, or `aclose`).
+    """
 
     format: ClassVar[str]
     """The name that `--ground_truth_format` takes."""
@@ -39,15 +53,52 @@ class Verifier(ABC):
     """What prompts ask the final answer to be, as in "a number"; empty for no hint."""
 
     @abstractmethod
-    def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
+    async def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
         """Grade what was written for `problem`; `truncated` says that the text ended at the token limit.
 
-        Raises ProblemFileError when the problem's own answer cannot be used (see `check`).
+        Raises ProblemFileError when the problem's own answer cannot be used (see `check`), and VerifierError or
+        BackendError when what grades fails.
         """
 
     @abstractmethod
     def check(self, problem: Problem) -> None:
         """Raise ProblemFileError if this problem's answer cannot be graded in this format."""
+
+    def ground_truth(self, problem: Problem) -> str | tuple[str, ...] | None:
+        """What answers are compared with; None where there is nothing, so that they stay ungraded."""
+        return problem.answer
+
+    def ballot(self, answer: str) -> str:
+        """An extracted answer in a form that equal answers share, to count votes by: as far as that is found without
+        the problem, a process or a model. Answers that differ never share one."""
+        return normalized(answer)
+
+    def was_meant(self, problem: Problem) -> bool:
+        """Whether a problem that can be graded in this format shows that it is the one meant."""
+        return True
+
+    def note(self, problems: Sequence[Problem]) -> str:
+        """What the user should know of how these problems' answers are read; empty for nothing."""
+        return ""
+
+    def judged_by(self, judge: Backend | None) -> Verifier:
+        """This verifier with the model that it asks, where it asks one."""
+        return self
+
+    async def aclose(self) -> None:
+        """Release what the verifier holds; it may be used again, and closing it twice is fine."""
+        return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
 
 
 class AnswerVerifier(Verifier):
@@ -56,25 +107,28 @@ class AnswerVerifier(Verifier):
     takes_last_number: ClassVar[bool] = False
     """Whether the last number of a text without any marker is its answer."""
 
-    def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
+    async def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
         """Find the answer and grade it; of a truncated text, only one that was written to its end."""
         candidate = best_candidate(
-            text, accepts=self.accepts, with_last_number=self.takes_last_number, truncated=truncated
+            text,
+            accepts=lambda candidate: self.accepts(problem, candidate),
+            with_last_number=self.takes_last_number,
+            truncated=truncated,
         )
-        if problem.answer is None:
+        if self.ground_truth(problem) is None:
             return ungraded(candidate, "the problem has no ground truth")
         if candidate is not None:
-            return self.grade_candidate(problem, candidate)
+            return await self.grade_candidate(problem, candidate)
         if truncated:
             return Grade(Outcome.TRUNCATED, None, "the text ended at the token limit before an answer", "")
         return Grade(Outcome.NO_ANSWER, None, NO_MARKER, "")
 
     @abstractmethod
-    def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
+    async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
         """Grade the answer that was found; the problem has a ground truth."""
 
     @abstractmethod
-    def accepts(self, candidate: Candidate) -> bool:
+    def accepts(self, problem: Problem, candidate: Candidate) -> bool:
         """Whether what an open marker ("the answer is ...") leads to can be an answer at all."""
 
 

@@ -1,8 +1,8 @@
 """The verifier for chess moves, exact by playing them on the position.
 
-A move counts as itself however it is written: SAN, UCI, coordinates or long algebraic, with or without +, #,
-!, ? and a move number, castling with O or 0. One that is illegal, ambiguous or not one move is wrong, and the
-reason says which.
+A move counts as itself however it is written: SAN, UCI, coordinates or long algebraic, with or without +, #, !, ? and a
+move number, castling with O or 0, figurines, or in words ("knight to f3"). One that is illegal, ambiguous or not one
+move is wrong, and the reason says which.
 """
 
 from __future__ import annotations
@@ -26,10 +26,20 @@ from hierarchical_reasoning.verifiers.chess_position import (
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
 
 _MOVE = re.compile(
-    r"(?<![\w/-])(?:[O0]-[O0](?:-[O0])?|"
+    r"(?<![\w/-])(?:[O0o]-[O0o](?:-[O0o])?|"
     r"[KQRBN]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:[=/(]?[NBRQnbrq]\)?)?)(?![\w/-])[+#!?]*"
 )
 _LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|boxed)\b|\\left|\\right|\\(?=[#!,; ])|[{}$*`\"“”_]")
+_FIGURINES = str.maketrans("♔♕♖♗♘♚♛♜♝♞", "KQRBNKQRBN", "♙♟")
+_PIECES = {"king": "K", "queen": "Q", "rook": "R", "bishop": "B", "knight": "N", "pawn": ""}
+_IN_WORDS = re.compile(
+    rf"\b({'|'.join(_PIECES)})(?:\s+(?:(?:from|on)\s+)?([a-h][1-8]))?(?:\s+(?:moves?|takes?|captures?|to|on))*"
+    r"\s+([a-h][1-8])\b",
+    re.IGNORECASE,
+)
+_CASTLING = re.compile(
+    r"\bcastl(?:es?|ing)\s+(king|queen)side\b|\b(king|queen)side\s+castl(?:es?|ing)\b", re.IGNORECASE
+)
 _OR = re.compile(r"[\s,]*(?:or|and|/|\|)\s*(?:\d+\s*\.+\s*)?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[a-z])[.!?]\s")
 """Not after a digit: that is a move, or the number of one."""
@@ -46,14 +56,18 @@ class ChessMoveVerifier(AnswerVerifier):
         """Raise ProblemFileError if there is no position, or an accepted move cannot be played in it."""
         self._puzzle(problem)
 
-    def accepts(self, candidate: Candidate) -> bool:
+    def ballot(self, answer: str) -> str:
+        """The move without what is said of it; one move written in two notations is two ballots."""
+        return answer.rstrip("+#!?").replace("0", "O")
+
+    def accepts(self, problem: Problem, candidate: Candidate) -> bool:
         """A phrase leads to an answer if a move follows; a bare text does if it is one move and no more."""
         written = _written(candidate)
         if candidate.marker is Marker.WHOLE_TEXT:
             return bool(re.fullmatch(rf"(?:\d+\s*\.+\s*)?(?:{_MOVE.pattern})[\s.]*", written))
         return bool(_MOVE.search(written))
 
-    def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
+    async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
         """Play the move found and compare it with the accepted ones."""
         puzzle = self._puzzle(problem)
         written = _written(candidate)
@@ -117,7 +131,9 @@ def _legal_uci(board: chess.Board, written: str) -> str | None:
 
 def _written(candidate: Candidate) -> str:
     """What is graded, without markup: all that is boxed or tagged, but of an open line its first sentence."""
-    text = _LATEX.sub(" ", candidate.text).strip()
+    text = _LATEX.sub(" ", candidate.text.translate(_FIGURINES)).strip()
+    text = _IN_WORDS.sub(lambda found: _PIECES[found[1].lower()] + (found[2] or "") + found[3].lower(), text)
+    text = _CASTLING.sub(lambda found: "O-O" if (found[1] or found[2]).lower() == "king" else "O-O-O", text)
     if candidate.marker in (Marker.BOXED, Marker.ANSWER_TAG):
         return text
     return _SENTENCE_END.split(text, maxsplit=1)[0]

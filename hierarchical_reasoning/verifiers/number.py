@@ -6,7 +6,6 @@ Numbers are compared as fractions, never as floats. A percent sign on one side a
 
 from __future__ import annotations
 
-import re
 from fractions import Fraction
 from typing import ClassVar
 
@@ -15,9 +14,8 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.base import AnswerVerifier, Grade
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
-from hierarchical_reasoning.verifiers.numerals import Number, first_number, read_number
-
-_SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
+from hierarchical_reasoning.verifiers.numerals import Number, first_number, read_number, same_number
+from hierarchical_reasoning.verifiers.wording import first_sentence
 
 
 class NumberVerifier(AnswerVerifier):
@@ -30,30 +28,38 @@ class NumberVerifier(AnswerVerifier):
     def __init__(self, relative_tolerance: Fraction | float = 0) -> None:
         """`relative_tolerance` is the allowed |answer - truth| / |truth|; 0 asks for equality."""
         if not 0 <= relative_tolerance < 1:
-            raise UsageError(f"the relative tolerance must lie in [0, 1), not {relative_tolerance}")
-        self._tolerance = Fraction(relative_tolerance)
+            raise UsageError(
+                f"the relative tolerance must lie in [0, 1), not {relative_tolerance} (--number_tolerance)"
+            )
+        self._tolerance = Fraction(str(relative_tolerance))
 
     def check(self, problem: Problem) -> None:
         """Raise ProblemFileError if one of the accepted answers is not one number."""
         self._truths(problem)
 
-    def accepts(self, candidate: Candidate) -> bool:
-        """A phrase leads to an answer if its sentence holds a digit."""
-        return any(character.isdecimal() for character in _written(candidate))
+    def ballot(self, answer: str) -> str:
+        """The number itself, however it is written."""
+        number = read_number(answer) or first_number(answer)
+        return super().ballot(answer) if number is None else str(number)
 
-    def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
+    def accepts(self, problem: Problem, candidate: Candidate) -> bool:
+        """A phrase leads to an answer if its sentence holds a digit."""
+        return any(character.isdecimal() for character in first_sentence(candidate))
+
+    async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
         """Compare the number found with each accepted one."""
         truths = self._truths(problem)
         how = candidate.marker.value
-        written = _written(candidate)
+        written = first_sentence(candidate)
         answer = read_number(written)
         if answer is None and candidate.marker in (Marker.FINAL_ANSWER, Marker.HASHES, Marker.PHRASE):
             answer = first_number(written)
         if answer is None:
             return Grade(Outcome.WRONG, written, f"the answer is not one number: {written!r}", how)
         expected = " or ".join(problem.answers)
-        if any(self._same(answer, truth) for truth in truths):
-            return Grade(Outcome.CORRECT, written, f"the same number: {expected}", how)
+        if any(same_number(answer, truth, self._tolerance) for truth in truths):
+            within = " within the tolerance" if self._tolerance else ""
+            return Grade(Outcome.CORRECT, written, f"the same number{within}: {expected}", how)
         return Grade(Outcome.WRONG, written, f"another number: {written}, not {expected}", how)
 
     def _truths(self, problem: Problem) -> list[Number]:
@@ -67,17 +73,3 @@ class NumberVerifier(AnswerVerifier):
                 )
             truths.append(number)
         return truths
-
-    def _same(self, answer: Number, truth: Number) -> bool:
-        if answer.is_percent == truth.is_percent:
-            pairs = [(answer.value, truth.value)]
-        else:
-            pairs = [(a, t) for a in answer.readings() for t in truth.readings()]
-        return any(abs(a - t) <= self._tolerance * abs(t) for a, t in pairs)
-
-
-def _written(candidate: Candidate) -> str:
-    """What is graded: all that is boxed or tagged, but of an open line its first sentence."""
-    if candidate.marker in (Marker.BOXED, Marker.ANSWER_TAG):
-        return candidate.text
-    return _SENTENCE_END.split(candidate.text, maxsplit=1)[0].strip()

@@ -1,9 +1,9 @@
 """Reads numbers as people and models write them, exactly.
 
 Understood: thousands commas, a sign (the Unicode minus too), decimals, fractions (`3/4`, `\\frac{3}{4}`, `1
-1/2`), powers of ten (`1.5e3`, `1.5 \\times 10^3`), percent, and words, a currency or a unit around them. Not
-understood, on purpose: anything that would have to be computed (`2 + 3`, `\\sqrt{2}`, `5x`), number words,
-and decimal commas.
+1/2`), repeating decimals (`0.\\overline{3}`), powers of ten (`1.5e3`, `1.5 \\times 10^3`), percent, and words, a
+currency or a unit around them. Not understood, on purpose: anything that would have to be computed (`2 + 3`,
+`\\sqrt{2}`, `5x`), number words, and decimal commas.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ MAX_WORDS = 500
 """A text with more characters around its number is not that number with a unit."""
 MAX_NESTING = 3
 """Of `\\text{}` and its like."""
+
+EXACT = Fraction(0)
 
 _WRAPPER = (r"\\(?:boxed|text|textbf|textrm|mathrm|mathbf|mbox) ?\{([^{}]*)\}", r" \1 ")
 _REPLACEMENTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -41,6 +43,7 @@ _REPLACEMENTS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r" +", " "),
     )
 )
+_REPEATING = re.compile(r"(?<![\d.])(\d{0,50})\.(\d{0,50})\\overline ?\{ ?(\d{1,50}) ?\}")
 _NUMERAL = (
     r"(?P<sign>[-+]?) ?"
     r"(?:(?P<whole>\d+) (?P<top>\d+)/(?P<bottom>\d+)"
@@ -72,6 +75,9 @@ class Number:
     value: Fraction
     """What stands before the percent sign, if there is one."""
     is_percent: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.value}%" if self.is_percent else str(self.value)
 
     def readings(self) -> tuple[Fraction, ...]:
         """The values it may stand for: of a percentage, its hundredth and the figure itself."""
@@ -105,7 +111,28 @@ def first_number(text: str) -> Number | None:
     return _number(match)
 
 
+def same_number(answer: Number, truth: Number, tolerance: Fraction = EXACT) -> bool:
+    """Whether |answer - truth| <= tolerance |truth|; a percent sign on one side alone is taken either way."""
+    if answer.is_percent == truth.is_percent:
+        pairs = [(answer.value, truth.value)]
+    else:
+        pairs = [(a, t) for a in answer.readings() for t in truth.readings()]
+    return any(abs(a - t) <= tolerance * abs(t) for a, t in pairs)
+
+
+def repeating_decimals_as_fractions(text: str) -> str:
+    """With `0.1\\overline{6}` written as `\\frac{15}{90}`."""
+    return _REPEATING.sub(_as_fraction, text)
+
+
+def _as_fraction(match: re.Match[str]) -> str:
+    whole, decimals, period = match.groups()
+    top = int(whole + decimals + period) - int(whole + decimals or "0")
+    return rf"\frac{{{top}}}{{{(10 ** len(period) - 1) * 10 ** len(decimals)}}}"
+
+
 def _simplified(text: str) -> str:
+    text = repeating_decimals_as_fractions(text)
     for pattern, replacement in _REPLACEMENTS:
         text = pattern.sub(replacement, text)
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 
 from hierarchical_reasoning.errors import GroundTruthFormatError, ProblemFileError
 from hierarchical_reasoning.problems import Problem
@@ -17,60 +18,118 @@ def _chess() -> Verifier:
     return ChessMoveVerifier()
 
 
+def _choice() -> Verifier:
+    from hierarchical_reasoning.verifiers.choice import ChoiceVerifier
+
+    return ChoiceVerifier()
+
+
+def _countdown() -> Verifier:
+    from hierarchical_reasoning.verifiers.countdown import CountdownVerifier
+
+    return CountdownVerifier()
+
+
+def _math() -> Verifier:
+    from hierarchical_reasoning.verifiers.math_expression import MathVerifier
+
+    return MathVerifier()
+
+
+def _text() -> Verifier:
+    from hierarchical_reasoning.verifiers.text import TextVerifier
+
+    return TextVerifier()
+
+
+def _judge() -> Verifier:
+    from hierarchical_reasoning.verifiers.judge import JudgeVerifier
+
+    return JudgeVerifier()
+
+
 FORMATS: dict[str, Callable[[], Verifier]] = {
-    "number": NumberVerifier,
     "chess": _chess,
+    "countdown": _countdown,
+    "choice": _choice,
+    "number": NumberVerifier,
+    "math": _math,
+    "text": _text,
+    "judge": _judge,
     "ungraded": UngradedVerifier,
 }
-"""What `--ground_truth_format` takes, in the order in which a format is looked for in the data."""
+"""What `--ground_truth_format` takes."""
+FOUND = ("chess", "countdown", "choice", "number", "text", "math")
+"""The formats that are found from the data, in the order in which they are tried: the narrowest first."""
 
 
-def verifier_for(format_name: str | None, problems: Sequence[Problem]) -> tuple[Verifier, str]:
+def verifier_for(
+    format_name: str | None, problems: Sequence[Problem], *, number_tolerance: float | Fraction = 0
+) -> tuple[Verifier, str]:
     """The verifier for these problems and a note that says which it is and why.
 
-    With `format_name` None the format is found from the answers: the first of `FORMATS` that can grade every
-    one of them; `ungraded` only where there is no answer at all. Raises GroundTruthFormatError for an unknown
-    name or when no format fits, and ProblemFileError when an answer cannot be graded in the format asked for.
+    With `format_name` None the format is found from the answers: the first of `FOUND` that was meant, as far as every
+    one of them tells; `ungraded` only where there is nothing to grade by. `number_tolerance` is for the format number.
+    Raises GroundTruthFormatError for an unknown name or when no format fits, and ProblemFileError when an answer cannot
+    be graded in the format asked for.
     """
-    answered = [problem for problem in problems if problem.answer is not None]
-    if format_name is not None:
-        verifier = _by_name(format_name)
-        for problem in answered:
+    if format_name is None:
+        verifier, why = _found(problems)
+    else:
+        verifier, why = _by_name(format_name), "asked for"
+        for problem in _graded(verifier, problems):
             verifier.check(problem)
-        return verifier, f"answer format: {verifier.format} (asked for){_unanswered(problems, answered)}"
-    if not answered:
-        return UngradedVerifier(), "answer format: ungraded (no problem has a ground truth)"
+    if number_tolerance:
+        if not isinstance(verifier, NumberVerifier):
+            raise GroundTruthFormatError(
+                f"--number_tolerance {number_tolerance} goes with the format number, not with {verifier.format}"
+            )
+        verifier = NumberVerifier(number_tolerance)
+    return verifier, _note(verifier, why, problems)
+
+
+def _found(problems: Sequence[Problem]) -> tuple[Verifier, str]:
     misfits = []
-    for make in (FORMATS["number"], FORMATS["chess"]):
-        verifier = make()
+    for name in FOUND:
+        verifier = FORMATS[name]()
+        graded = _graded(verifier, problems)
         try:
-            for problem in answered:
+            for problem in graded:
                 verifier.check(problem)
         except ProblemFileError as error:
-            misfits.append(f"{verifier.format}: {error}")
+            misfits.append(f"{name}: {str(error).partition(';')[0]}")
             continue
-        found = f"answer format: {verifier.format} (found from the data)"
-        return verifier, found + _unanswered(problems, answered)
+        if graded and all(map(verifier.was_meant, graded)):
+            return verifier, "found from the data"
+    if not any(problem.answers for problem in problems):
+        return UngradedVerifier(), "no problem has a ground truth"
     raise GroundTruthFormatError(
-        "no answer format fits these problems; give one of "
-        f"{', '.join(FORMATS)} with --ground_truth_format, `ungraded` to run without grading. "
-        + " | ".join(misfits)
+        f"no answer format fits these problems; give one of {', '.join(FORMATS)} with --ground_truth_format, "
+        f"`ungraded` to run without grading. {' | '.join(misfits)}"
     )
+
+
+def _graded(verifier: Verifier, problems: Sequence[Problem]) -> list[Problem]:
+    return [problem for problem in problems if verifier.ground_truth(problem) is not None]
 
 
 def _by_name(name: str) -> Verifier:
     wanted = " ".join(name.lower().replace("_", " ").split())
+    if wanted in FORMATS:
+        return FORMATS[wanted]()
     for make in FORMATS.values():
         verifier = make()
-        if wanted in (verifier.format, *(alias.replace("_", " ") for alias in verifier.aliases)):
+        if wanted in (alias.replace("_", " ") for alias in verifier.aliases):
             return verifier
     raise GroundTruthFormatError(
         f"--ground_truth_format {name!r} is not known; choose one of {', '.join(FORMATS)}"
     )
 
 
-def _unanswered(problems: Sequence[Problem], answered: Sequence[Problem]) -> str:
-    missing = len(problems) - len(answered)
-    return (
-        f"; {missing} of {len(problems)} problems have no ground truth and stay ungraded" if missing else ""
-    )
+def _note(verifier: Verifier, why: str, problems: Sequence[Problem]) -> str:
+    notes = [f"answer format: {verifier.format} ({why})"]
+    graded = _graded(verifier, problems)
+    if graded and len(graded) < len(problems):
+        missing = len(problems) - len(graded)
+        notes.append(f"{missing} of {len(problems)} problems have no ground truth and stay ungraded")
+    return "; ".join(filter(None, [*notes, verifier.note(graded)]))

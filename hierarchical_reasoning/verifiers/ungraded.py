@@ -14,7 +14,7 @@ class UngradedVerifier(Verifier):
 
     format: ClassVar[str] = "ungraded"
 
-    def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
+    async def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
         """Report the answer, ungraded."""
         candidate = best_candidate(text, accepts=lambda candidate: True, truncated=truncated)
         if problem.answer is None:

@@ -271,7 +271,7 @@ class HostedBackend(Backend):
             if self._closed and call.cancelled():
                 raise self._closed_error() from None
             raise
-        except (root_error(sdk), ValueError) as error:
+        except (root_error(sdk), ValueError, RecursionError) as error:
             refusal = refusal_in(error)
             meaning = backend_error(
                 error, sdk, backend=self.name, model_name=self.model_name, redacted=self._redacted

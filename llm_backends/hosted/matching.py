@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
 _FENCE = re.compile(r"\A\s*```[a-zA-Z]*\s*\n?(.*?)\s*```\s*\Z", re.DOTALL)
 _FENCE_MARK = re.compile(r"\s*```\w*\s*")
 _LIST_MARK = re.compile(r"\A(?:[-*+•>#]+\s+|\d{1,3}[.)]\s+)")
-_EMPHASIS = re.compile(r"\*+|`+|(?<!\w)_+|_+(?!\w)")
+_EMPHASIS = re.compile(r"\*+|`+|(?<!\w)_+|(?<!_)_+(?!\w)")
 _QUOTES = "\"'“”‘’«»"
 _CLOSERS = ".!,;:"
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
@@ -38,6 +39,11 @@ _DECISION = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 """As `_LABEL`, what a sentence that says a choice begins with; the choice's name is all the rest of it."""
+
+_LONGEST_FRAME = 200
+"""Characters around the name of a choice in the sentence that says it, and more than enough of them."""
+_CUT = "…"
+"""Stands for the beginning of a sentence too long to say a choice; no sentence that says one begins with it."""
 
 
 def match_choice(reply: str, choices: Sequence[str]) -> str | None:
@@ -91,7 +97,7 @@ def _undecorated(text: str) -> str:
 def _named_in_json(reply: str) -> str | None:
     try:
         data = json.loads(unfenced(reply))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if isinstance(data, dict):
         data = data.get("choice")
@@ -118,9 +124,10 @@ def _concluded(reply: str, choices: Sequence[str]) -> str | None:
 def _said(reply: str, choices: Sequence[str]) -> Iterator[str | None]:
     """What each sentence says; None for one that says none of the choices."""
     before = ""
+    longest = _LONGEST_FRAME + 2 * max(map(len, choices))
     lines = reply.splitlines()
     # One of several items of a list is an option that was looked at.
-    items = [line for line in lines if _LIST_MARK.match(line.strip())]
+    items = Counter(line for line in lines if _LIST_MARK.match(line.strip()))
     for line in lines:
         if not line.strip() or _FENCE_MARK.fullmatch(line):
             # The line after a gap begins anew, unless a colon has announced it.
@@ -130,11 +137,13 @@ def _said(reply: str, choices: Sequence[str]) -> Iterator[str | None]:
             before = ""
         text = f"{before} {line}" if before else line
         named = _said_in_json(line, choices) or _framed(text, choices)
-        if named is None and not before and (line not in items or len(items) == 1):
+        if named is None and not before and (line not in items or items.total() == 1):
             named = _called(line, choices)
         sentences = _BETWEEN_SENTENCES.split(text)
         yield from [_framed(sentence, choices) for sentence in sentences] if named is None else [named]
         before = "" if _CLOSED.search(line) else sentences[-1]
+        if len(before) > longest:
+            before = f"{_CUT}{before[-longest:]}"
 
 
 def _announces(line: str) -> bool:

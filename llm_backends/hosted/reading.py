@@ -6,6 +6,7 @@ Whatever is not as the protocol says is a `MalformedReplyError`, never a default
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,13 @@ class ServerReply:
     logprobs: tuple[TokenLogprob, ...] | None = None
     token_limit: int | None = None
     """New tokens that were allowed, where that is not what the request said."""
+
+    def __post_init__(self) -> None:
+        for text in (self.text, self.reasoning or ""):
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:  # JSON can hold half of a surrogate pair, a file cannot
+                raise MalformedReplyError(f"the reply is no text: {error.reason} at {error.start}") from error
 
 
 def read_chat_completion(data: object) -> ServerReply:
@@ -181,6 +189,11 @@ def _number(value: object) -> float:
     """A log probability; what JSON cannot hold, minus infinity, comes as null."""
     if value is None:
         return float("-inf")
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise MalformedReplyError(f"a log probability of the reply is {shown(value)}; it must be a number")
-    return float(value)
+    try:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not float(value) < math.inf:
+            raise MalformedReplyError(
+                f"a log probability of the reply is {shown(value)}; it must be a number"
+            )
+        return float(value)
+    except OverflowError as error:  # JSON has no largest number
+        raise MalformedReplyError("a log probability of the reply is a number beyond any float") from error

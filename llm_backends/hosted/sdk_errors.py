@@ -148,7 +148,7 @@ def backend_error(
     for ancestor in type(error).__mro__:
         if ancestor.__name__ in _OF_NO_STATUS:
             return _OF_NO_STATUS[ancestor.__name__](f"{who}: {shortened(str(error))}")
-    if isinstance(error, ValueError) and not isinstance(error, root_error(sdk)):
+    if isinstance(error, (ValueError, RecursionError)) and not isinstance(error, root_error(sdk)):
         return MalformedReplyError(f"{who} sent a reply that is not JSON: {shortened(str(error))}")
     return BadRequestError(f"{who}: {type(error).__name__}: {shortened(str(error))}")
 

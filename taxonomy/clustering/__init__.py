@@ -10,11 +10,12 @@ shuffled rows get the same centroids, the same assignment and the same levels.
 Left out on purpose: what the vectors stand for, and names of the clusters.
 """
 
-from taxonomy.cluster import Cut
 from taxonomy.clustering.agglomeration import LINKAGES, Dendrogram, Linkage, agglomerate
+from taxonomy.clustering.cuts import Cut
+from taxonomy.clustering.item_levels import choose_cuts
 from taxonomy.clustering.kmeans import Centroids, centroids
 from taxonomy.clustering.level_sizes import LevelRules
-from taxonomy.clustering.levels import ChosenLevels, choose_levels, cut_levels
+from taxonomy.clustering.levels import ChosenLevels, check_number_of_items, choose_levels
 from taxonomy.clustering.silhouettes import merge_silhouettes
 
 __all__ = [
@@ -27,7 +28,8 @@ __all__ = [
     "Linkage",
     "agglomerate",
     "centroids",
+    "check_number_of_items",
+    "choose_cuts",
     "choose_levels",
-    "cut_levels",
     "merge_silhouettes",
 ]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csc_array
 from sklearn.cluster import kmeans_plusplus
 
-from taxonomy.cluster import Cut
+from taxonomy.clustering.cuts import Cut
 from taxonomy.clustering.distinct_rows import BLOCK_ROWS, Matrix, distinct_rows
 from taxonomy.errors import BuildError
 

@@ -5,8 +5,6 @@ and average linkage, so that they come near to what agglomerating the chunks the
 centroid once, as the usual one does, and those that are alike together once.
 """
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import pdist, squareform
 
-from taxonomy.cluster import Cut
-from taxonomy.clustering.agglomeration import Dendrogram, Linkage, agglomerate
+from taxonomy.clustering.agglomeration import agglomerate
+from taxonomy.clustering.cuts import Cut, cut_at, score
 from taxonomy.clustering.distinct_rows import check_rows
 from taxonomy.clustering.level_sizes import LevelRules, choose_level_sizes
 from taxonomy.clustering.silhouettes import merge_silhouettes
@@ -67,40 +65,27 @@ def choose_levels(vectors: NDArray[np.floating[Any]], weights: ArrayLike, rules:
     largest = dendrogram.largest
     if rules.fixed_sizes is None:
         silhouettes = merge_silhouettes(distances, dendrogram, largest=min(largest, rules.max_clusters))
-        sizes = choose_level_sizes(rules, largest, lambda size: _score(silhouettes[size]))
+        sizes = choose_level_sizes(rules, largest, lambda size: score(silhouettes[size]))
         warnings = _shortfalls(rules, largest, len(distinct), sizes)
     else:
         sizes, warnings = rules.fixed_sizes, ()
         _check_carried(sizes, largest, rules.min_cluster_size)
         silhouettes = merge_silhouettes(distances, dendrogram, largest=sizes[-1])
-    cuts = tuple(_cut(dendrogram, of_item, silhouettes, size) for size in sizes)
+    cuts = tuple(cut_at(dendrogram, of_item, silhouettes, size) for size in sizes)
     return ChosenLevels(cuts, warnings)
 
 
-def cut_levels(
-    centroid_vectors: NDArray[np.floating[Any]],
-    sizes: ArrayLike,
-    *,
-    levels: int,
-    min_clusters: int,
-    max_clusters: int,
-    min_cluster_size: int,
-    linkage: Linkage,
-    max_depth: int,
-    fixed_sizes: Sequence[int] | None = None,
-) -> tuple[Cut, ...]:
-    """The cuts of `choose_levels`, for callers that compare them with what they asked for by themselves."""
-    fixed = None if fixed_sizes is None else tuple(fixed_sizes)
-    rules = LevelRules(levels, min_clusters, max_clusters, min_cluster_size, linkage, max_depth, fixed)
-    return choose_levels(centroid_vectors, sizes, rules).cuts
+def check_number_of_items(n_items: int) -> None:
+    """Raises BuildError where there are more than can be agglomerated."""
+    if n_items > MAX_ITEMS:
+        raise BuildError(
+            f"there are {n_items} centroids, at most {MAX_ITEMS} can be agglomerated (--n_centroids)"
+        )
 
 
 def _check(vectors: NDArray[np.floating[Any]], weights: NDArray[np.float64]) -> None:
     check_rows(vectors)
-    if len(vectors) > MAX_ITEMS:
-        raise BuildError(
-            f"there are {len(vectors)} centroids, at most {MAX_ITEMS} can be agglomerated (--n_centroids)"
-        )
+    check_number_of_items(len(vectors))
     if weights.shape != (len(vectors),):
         raise BuildError(
             f"there are {len(vectors)} items and weights of shape {weights.shape}, one each is needed"
@@ -117,10 +102,6 @@ def _check_carried(sizes: tuple[int, ...], largest: int, min_cluster_size: int) 
         )
 
 
-def _score(silhouette: float) -> float:
-    return -math.inf if math.isnan(silhouette) else round(float(silhouette), 6)
-
-
 def _shortfalls(rules: LevelRules, largest: int, n_items: int, sizes: tuple[int, ...]) -> tuple[str, ...]:
     if len(sizes) >= rules.levels and (len(sizes) == 1 or largest >= rules.min_clusters):
         return ()
@@ -130,18 +111,4 @@ def _shortfalls(rules: LevelRules, largest: int, n_items: int, sizes: tuple[int,
         f"root, but the centroids ({n_items} that differ) allow {largest} at most of a size of "
         f"{rules.min_cluster_size} or more: built with {len(sizes)}, of {built} "
         "(--levels, --min_clusters, --max_clusters, --min_cluster_size)",
-    )
-
-
-def _cut(
-    dendrogram: Dendrogram, of_item: NDArray[np.int64], silhouettes: NDArray[np.float64], n_clusters: int
-) -> Cut:
-    silhouette = silhouettes[n_clusters]
-    numbers: dict[int, int] = {}
-    clusters = dendrogram.assignment(n_clusters)[of_item].tolist()
-    return Cut(
-        n_clusters=n_clusters,
-        assignment=tuple(numbers.setdefault(cluster, len(numbers)) for cluster in clusters),
-        distance_threshold=round(dendrogram.threshold(n_clusters), 6),
-        silhouette=None if math.isnan(silhouette) else round(float(silhouette), 6),
     )

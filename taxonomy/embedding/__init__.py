@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float64]
     Embedder = Callable[[Sequence[StepText], int | None, int], Vectors]
 
-__all__ = ["DEFAULT_METHOD", "EMBEDDERS", "PREFIXES", "StepText", "embed", "steps_of"]
+__all__ = ["DEFAULT_METHOD", "EMBEDDERS", "PREFIXES", "StepText", "embed", "identity", "steps_of"]
 
 DEFAULT_METHOD = "discourse"
 _TFIDF_DIMENSIONS = 100
@@ -59,6 +59,20 @@ def embed(
     return vectors.astype(np.float32)
 
 
+def identity(method: str) -> dict[str, str]:
+    """What decides the vectors of a method besides the steps: packages, files, addresses."""
+    prefix, _, model = method.partition(":")
+    if method == "minilm" or prefix == "sentence-transformers":
+        from taxonomy.embedding.sentences import minilm_path, model_identity
+
+        return model_identity(minilm_path() if method == "minilm" else model)
+    if prefix == "openai":
+        from taxonomy.embedding.served import server_address
+
+        return {"address": server_address()}
+    return {}
+
+
 def _embedder(method: str) -> "Embedder":
     if method in EMBEDDERS:
         return EMBEDDERS[method]
@@ -71,11 +85,10 @@ def _embedder(method: str) -> "Embedder":
 
 
 def _tfidf(steps: Sequence[StepText], dimensions: int | None, seed: int) -> "Vectors":
-    from taxonomy.embed import embed_texts
+    from taxonomy.embed import embed_texts, mask_content
 
-    return embed_texts(
-        [step.meaning for step in steps], dimensions=dimensions or _TFIDF_DIMENSIONS, seed=seed
-    )
+    texts = [mask_content(step.meaning) if step.label is None else step.meaning for step in steps]
+    return embed_texts(texts, dimensions=dimensions or _TFIDF_DIMENSIONS, seed=seed, mask=False)
 
 
 def _discourse(steps: Sequence[StepText], _dimensions: int | None, _seed: int) -> "Vectors":

@@ -102,9 +102,14 @@ def properties(steps: Sequence[StepText]) -> NDArray[np.float64]:
     return rows
 
 
+def wording(text: str) -> str:
+    """The text in lower case, formulas masked, typographic apostrophes made plain."""
+    return _lowered(mask_content(text))
+
+
 def _properties(step: StepText) -> list[float]:
     masked = mask_content(step.text)
-    lowered = masked.lower().replace("’", "'").lstrip(_MARKUP)
+    lowered = _lowered(masked).lstrip(_MARKUP)
     n_formulas = sum(word in ("FORMULA", "NUMBER") for word in masked.split())
     n_words = max(0, len(_WORD.findall(lowered)) - n_formulas)
     longer = _longer_words(step.text)
@@ -124,6 +129,10 @@ def _properties(step: StepText) -> list[float]:
         exp(-step.place / 8),
         exp(-(step.trace_length - 1 - step.place) / 2),
     ]
+
+
+def _lowered(masked: str) -> str:
+    return masked.lower().replace("’", "'")
 
 
 def _longer_words(text: str) -> frozenset[str]:

@@ -1,22 +1,22 @@
-"""Vectors of what a step does, from the cues it shows: no model, no labels, no randomness.
+"""Vectors of what a step does: no model, no labels, no randomness.
 
-A row joins two unit vectors. The first says how strongly the step shows each of eight functions
-(`FUNCTIONS`), by fixed rules over the cues; steps that show none lie together at "working", so that clusters
-may be as uneven as thought types are. The second holds the cues themselves, standardised over the steps
-given, for what the rules do not foresee.
+A row joins two unit vectors, which count alike. The first says how strongly the step shows each of eight functions
+(`FUNCTIONS`), by fixed rules over cues of its wording, formulas, layout and place; steps that show none lie together
+at "working", so that clusters may be as uneven as thought types are. The second is found in the steps given: their
+cues and the words they use on any problem, along the directions in which they differ most.
 
 The rules' weights were set by hand on one labeled file (reasoningflow, AIME 2024) with its labels in view;
-`docs/taxonomy_quality.md` has what they are worth on files that played no part. They are English and lean
-towards mathematics: on other text the second half still separates length, layout and position.
+`docs/taxonomy_quality.md` has what the vectors are worth on files that played no part in that. The rules are English
+and lean towards mathematics; on other text the second half says more.
 """
 
 from collections.abc import Sequence
-from math import fsum, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.embedding.cues import PROPERTIES, properties
+from taxonomy.embedding.cues import PROPERTIES, properties, wording
+from taxonomy.embedding.general_words import general_words
 from taxonomy.embedding.steps import StepText
 
 FUNCTIONS = (
@@ -29,20 +29,35 @@ FUNCTIONS = (
     "answering",
     "working",
 )
-CUE_WEIGHT = 0.5
-"""Length of the cues' half of a row, where that of the functions' half is 1."""
-
 _CONTRAST = 2.0
 """Scores are raised to this power: the strongest function stands out."""
 _DEVIATION_FLOOR = 0.05
-"""Keeps a cue that hardly ever occurs from outweighing all others."""
+"""Keeps a cue or word that hardly ever occurs from outweighing all others."""
+_WORDS = 150
+_DIRECTIONS = 12
+_DECIMALS = 9
+"""Steps that do not differ are at the middle, not where the last bits of a sum would put them."""
 
 
-def discourse_vectors(steps: Sequence[StepText], *, cue_weight: float = CUE_WEIGHT) -> NDArray[np.float64]:
-    """Unit-length rows, one per step. A step's row does not depend on the order of the steps, bit for bit."""
-    seen = properties(steps)
+def discourse_vectors(steps: Sequence[StepText]) -> NDArray[np.float64]:
+    """Unit-length rows, one per step. In another order, the same steps have the same rows, bit for bit."""
+    order = sorted(range(len(steps)), key=lambda row: _in_canonical_order(steps[row]))
+    ordered = [steps[row] for row in order]
+    seen = properties(ordered)
+    words = general_words(
+        [wording(step.text) for step in ordered],
+        [step.problem or step.trace_id for step in ordered],
+        most=_WORDS,
+    )
     functions = _unit_rows(function_scores(seen) ** _CONTRAST + 1e-6)
-    return _unit_rows(np.hstack([functions, cue_weight * _unit_rows(standardised(seen))]))
+    differences = _unit_rows(_strongest_directions(np.hstack([words, seen])))
+    vectors = np.empty((len(steps), functions.shape[1] + differences.shape[1]))
+    vectors[order] = _unit_rows(np.hstack([functions, differences]))
+    return vectors
+
+
+def _in_canonical_order(step: StepText) -> tuple[str, int, int, str, str]:
+    return step.trace_id, step.place, step.trace_length, step.text, step.problem
 
 
 def function_scores(seen: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -97,13 +112,13 @@ def function_scores(seen: NDArray[np.float64]) -> NDArray[np.float64]:
     return scores
 
 
-def standardised(columns: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean 0, deviation 1. Sums are exact, so that the order of the rows cannot change the last bit."""
-    means = np.array([fsum(column) / len(column) for column in columns.T])
-    centred = columns - means
-    deviations = np.array([sqrt(fsum(column**2) / len(column)) for column in centred.T])
-    standardised: NDArray[np.float64] = centred / (deviations + _DEVIATION_FLOOR)
-    return standardised
+def _strongest_directions(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rows' first principal components, each column counting alike: (rows, `_DIRECTIONS`)."""
+    centred = columns - columns.mean(axis=0)
+    centred /= centred.std(axis=0) + _DEVIATION_FLOOR
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    strongest: NDArray[np.float64] = np.round(centred @ directions[:, -_DIRECTIONS:], _DECIMALS)
+    return strongest
 
 
 def _unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

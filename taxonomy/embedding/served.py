@@ -3,6 +3,7 @@
 Address and key come from OPENAI_BASE_URL and OPENAI_API_KEY, as the SDK reads them; it also retries.
 """
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,11 @@ from numpy.typing import NDArray
 from taxonomy.errors import BuildError
 
 _BATCH = 256
+
+
+def server_address() -> str:
+    """Where the embeddings come from."""
+    return os.environ.get("OPENAI_BASE_URL") or "https://api.openai.com/v1"
 
 
 def served_vectors(texts: Sequence[str], *, model: str) -> NDArray[np.float64]:

@@ -2,7 +2,8 @@
 
 The tree is written here, as text that is escaped; what a click shows lies beside it as JSON, which the page's
 script puts in as text, never as HTML. A content security policy keeps the page from running any other script
-and from loading anything. Examples are those that prompts show (`taxonomy.examples`).
+and from loading anything. Examples are the most typical chunks, where the directory has a table of them, else those
+that prompts show (`taxonomy.examples`).
 """
 
 import base64
@@ -12,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from taxonomy.directory import load_taxonomy, read_labeled_chunks
+from taxonomy.directory import load_taxonomy, read_examples, read_labeled_chunks
 from taxonomy.looking.assignments import node_sizes
 from taxonomy.looking.nodes import NodeRow, node_rows
 from taxonomy.looking.page_parts import SCRIPT, STYLE
@@ -95,6 +96,8 @@ def _examples(taxonomy: Taxonomy, tree_path: Path | str, count: int) -> dict[str
     """By node id; examples of a node are those of its own level."""
     if count == 0:
         return {}
+    if typical := read_examples(tree_path):
+        return {node_id: texts[:count] for node_id, texts in typical.items()}
     from taxonomy.examples import ExampleParameters, choose_examples
 
     found = {}

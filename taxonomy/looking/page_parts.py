@@ -20,12 +20,12 @@ input{font:inherit;padding:.15rem .4rem}
 main{flex:1;min-height:0;display:grid;grid-template-columns:minmax(0,1fr) minmax(18rem,26rem)}
 #tree{overflow:auto;padding:0 1rem 1rem}
 .levels,.grid{display:grid;grid-template-columns:repeat(var(--columns),minmax(9.5rem,1fr));gap:3px;
-min-width:calc(var(--columns)*9.5rem)}
+min-width:calc(var(--columns)*(9.5rem + 3px) - 3px)}
 .levels{position:sticky;top:0;z-index:1;background:var(--paper);padding:.5rem 0 .3rem;color:var(--dim);
 font-weight:600}
 .grid{grid-auto-rows:minmax(2rem,auto)}
 [role=treeitem]{padding:.25rem .5rem;border:1px solid var(--line);border-left:4px solid hsl(var(--hue));
-border-radius:4px;cursor:pointer;overflow-wrap:anywhere;
+border-radius:4px;cursor:pointer;overflow-wrap:anywhere;scroll-margin-top:2.4rem;
 background:hsl(var(--hue)/calc(.05 + .45*var(--share)))}
 [role=treeitem]>span{position:sticky;top:2.4rem}
 [role=treeitem] small{color:var(--dim);white-space:nowrap}

@@ -4,7 +4,7 @@ What cannot be known from the directory is None, and `Stats.notes` says why.
 """
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -16,6 +16,7 @@ from taxonomy.looking.assignments import LevelAssignments, read_assignments
 from taxonomy.looking.errors import LookingError
 from taxonomy.looking.frames import Frame
 from taxonomy.looking.given_labels import GivenLabels, labels_of_directory, labels_of_rollouts
+from taxonomy.looking.source_rollouts import KeptStages
 from taxonomy.looking.stability import Stability, StabilityRow, Variation, measure_stability
 from taxonomy.model import Taxonomy
 from taxonomy.rollouts import Rollout
@@ -67,33 +68,42 @@ class Stats:
 def taxonomy_stats(
     tree_path: Path | str,
     *,
-    rollouts: Iterable[Rollout] | None = None,
+    rollouts: Sequence[Rollout] | None = None,
+    stages_dir: Path | None = None,
     seeds: int = 5,
     bootstraps: int = 5,
+    on_rebuild: Callable[[int, int], None] | None = None,
 ) -> Stats:
     """Figures of every level.
 
     Args:
         tree_path: what `load_taxonomy` takes; a bare GML file has no chunks, so little is known of it.
         rollouts: labeled ones that share their ids with the directory's chunks, for the agreement with given
-            labels; None for the labels that the directory keeps apart itself.
+            labels; None for the labels that the directory keeps apart itself, or that its build kept.
+        stages_dir: where its build kept its stages; None for beside the directory.
         seeds: rebuilds with other seeds; 0 for none.
         bootstraps: rebuilds from resampled rollouts; 0 for none.
+        on_rebuild: called before each rebuild with its number, from 1, and how many there are.
 
     Raises:
         LookingError: a number below 0, or rollouts that share no chunk with the directory.
         TaxonomyError: the directory's files are broken.
     """
     taxonomy = load_taxonomy(tree_path, flag="TREE_PATH")
-    stability = measure_stability(tree_path, seeds=seeds, bootstraps=bootstraps)
-    if rollouts is None:
-        labels = labels_of_directory(taxonomy, tree_path)
-    else:
-        labels = labels_of_rollouts(rollouts)
+    stability = measure_stability(
+        tree_path,
+        seeds=seeds,
+        bootstraps=bootstraps,
+        rollouts=rollouts,
+        stages_dir=stages_dir,
+        on_rebuild=on_rebuild,
+    )
+    labels = _given_labels(taxonomy, tree_path, rollouts, stages_dir)
     silhouettes = _recorded_silhouettes(Path(tree_path) / THRESHOLDS_FILE)
     notes: list[str] = []
     if stability.reason:
         notes.append(f"stability is not measured: {stability.reason}")
+    notes.extend(stability.notes)
     if not labels.label_of:
         notes.append(f"agreement with given labels is not measured: {labels.source}")
     rows = []
@@ -111,6 +121,19 @@ def taxonomy_stats(
             "that the taxonomy was built from (--rollouts_file)"
         )
     return Stats(Frame(LevelStats, tuple(rows)), stability.frame, labels.source, tuple(notes))
+
+
+def _given_labels(
+    taxonomy: Taxonomy, tree_path: Path | str, rollouts: Sequence[Rollout] | None, stages_dir: Path | None
+) -> GivenLabels:
+    """Those of the rollouts that are named; else those that the directory keeps pure, or its build kept."""
+    if rollouts is not None:
+        return labels_of_rollouts(rollouts)
+    pure = labels_of_directory(taxonomy, tree_path)
+    if pure.label_of:
+        return pure
+    kept = labels_of_rollouts(KeptStages(tree_path, stages_dir).given_rollouts() or ())
+    return kept if kept.label_of else pure
 
 
 def _level_stats(

@@ -1,8 +1,9 @@
 """The traces behind a taxonomy directory at one level: which thought type stands where, and was it right.
 
 The directory's table says which chunk of which rollout is of which thought type. It knows neither how many
-chunks a rollout has (unlabeled ones are absent) nor whether its answer was right: the rollouts do. Without
-them a trace is taken to reach from the lowest `chunk_idx` of the whole table to its own last labeled chunk.
+chunks a rollout has (unlabeled ones are absent) nor whether its answer was right: the rollouts do, those that are
+named or, failing that, those that the build kept. Without them a trace is taken to reach from the lowest
+`chunk_idx` of the whole table to its own last labeled chunk.
 """
 
 from collections import defaultdict
@@ -14,6 +15,7 @@ from pathlib import Path
 from taxonomy.directory import load_taxonomy
 from taxonomy.looking.assignments import AssignedChunk, read_assignments
 from taxonomy.looking.errors import LookingError
+from taxonomy.looking.source_rollouts import KeptStages
 from taxonomy.model import Taxonomy
 from taxonomy.rollouts import Rollout
 
@@ -55,7 +57,7 @@ class LevelTraces:
     level: int
     traces: tuple[Trace, ...]
     graded: bool
-    """Whether rollouts said which traces are correct."""
+    """Whether the rollouts say of any trace that it is correct or wrong."""
     notes: tuple[str, ...]
 
     @property
@@ -75,14 +77,19 @@ class LevelTraces:
 
 
 def read_traces(
-    tree_path: Path | str, level: int, *, rollouts: Iterable[Rollout] | None = None
+    tree_path: Path | str,
+    level: int,
+    *,
+    rollouts: Iterable[Rollout] | None = None,
+    stages_dir: Path | None = None,
 ) -> LevelTraces:
     """The traces of a directory's labeled chunks.
 
     Args:
         tree_path: a taxonomy directory.
         level: of the taxonomy.
-        rollouts: those that it was built from, for outcomes and lengths; None where they are not at hand.
+        rollouts: those that it was built from, for outcomes and lengths; None for those that its build kept.
+        stages_dir: where its build kept them; None for beside the directory.
 
     Raises:
         LookingError: the directory has no labeled chunks at this level, or the rollouts hold none of them.
@@ -102,17 +109,30 @@ def read_traces(
     for chunk in assignments.chunks:
         chunks_of[chunk.rollout_id].append(chunk)
     if rollouts is None:
+        rollouts = KeptStages(tree_path, stages_dir).given_rollouts()
+    if rollouts is None:
         first = min(chunk.chunk_idx for chunk in assignments.chunks)
         traces = [_trace_from_table(rollout_id, chunks, first) for rollout_id, chunks in chunks_of.items()]
-        notes.append("correct and wrong rollouts are not told apart: --rollouts_file names the rollouts")
-    else:
-        traces = _traces_from_rollouts(chunks_of, rollouts, notes)
-        if not traces:
-            raise LookingError(
-                f"{tree_path}: none of its chunks is in the rollouts, by id and idx; the rollouts must be those "
-                "that the taxonomy was built from (--rollouts_file)"
-            )
-    return LevelTraces(taxonomy, level, tuple(traces), rollouts is not None, tuple(notes))
+        notes.append(
+            "correct and wrong rollouts are not told apart: the directory does not say which is which; "
+            "--rollouts_file names the rollouts"
+        )
+        return LevelTraces(taxonomy, level, tuple(traces), False, tuple(notes))
+    traces = _traces_from_rollouts(chunks_of, rollouts, notes)
+    if not traces:
+        raise LookingError(
+            f"{tree_path}: none of its chunks is in the rollouts, by id and idx; the rollouts must be those "
+            "that the taxonomy was built from (--rollouts_file)"
+        )
+    ungraded = sum(trace.outcome is Outcome.UNGRADED for trace in traces)
+    graded = ungraded < len(traces)
+    if not graded:
+        notes.append(
+            "correct and wrong rollouts are not told apart: none of the rollouts has an 'is_correct'"
+        )
+    elif ungraded:
+        notes.append(f"{ungraded} of {len(traces)} rollouts have no 'is_correct': neither correct nor wrong")
+    return LevelTraces(taxonomy, level, tuple(traces), graded, tuple(notes))
 
 
 def _trace_from_table(rollout_id: str, chunks: list[AssignedChunk], first: int) -> Trace:

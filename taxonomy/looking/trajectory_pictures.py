@@ -95,15 +95,18 @@ def _heatmaps(
     highest = max(
         (cell for rows in shares.values() for row in rows for cell in row if cell == cell), default=1
     )
+    from matplotlib.colors import PowerNorm
+
     figure, panels = _panels(groups, len(order))
+    # By square roots, since the few types that open or end every trace would leave all others in the dark.
+    colours = PowerNorm(0.5, vmin=0.0, vmax=highest or 1.0)
     for panel, group in zip(panels, groups, strict=True):
         panel.set_facecolor("#e3e3e3")  # shows through where a thought type has no chunk
         image = panel.imshow(
             shares[group],
             aspect="auto",
             cmap="viridis",
-            vmin=0.0,
-            vmax=highest or 1.0,
+            norm=colours,
             interpolation="nearest",
             extent=(0.0, 1.0, len(order) - 0.5, -0.5),
         )
@@ -213,7 +216,8 @@ def _side_by_side(traces: LevelTraces) -> tuple[str, ...]:
 def _panel_title(traces: LevelTraces, group: str) -> str:
     members = traces.groups()[group]
     steps = sum(len(trace.steps) for trace in members)
-    return f"{group} rollouts: {len(members):,}, {steps:,} chunks"
+    unknown = "" if traces.graded else "\nwhich are correct is not known"
+    return f"{group} rollouts: {len(members):,}, {steps:,} chunks{unknown}"
 
 
 def _panels(groups: Sequence[str], rows: int) -> "tuple[Figure, list[Axes]]":

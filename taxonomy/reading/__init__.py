@@ -5,8 +5,8 @@
 - `results_*.json` of the main job: thought types become labels, thoughts become chunks.
 - `.csv`, also gzipped: one chunk a row, such as `labeled_chunks__level-{L}.csv`.
 
-What is read otherwise than it stands, or left out, is said in notes; what cannot be read is an error that names
-the file and the line.
+The last two take what thought types mean from the taxonomy that they are of, where it is there. What is read otherwise
+than it stands, or left out, is said in notes; what cannot be read is an error that names the file and the line.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taxonomy.errors import RolloutFileError
+from taxonomy.reading.ids import with_distinct_ids
+from taxonomy.reading.labels import with_one_spelling
 from taxonomy.rollouts import Rollout
 
 
@@ -35,15 +37,18 @@ def read_inputs(paths: Sequence[Path | str], *, flag: str = "ROLLOUTS") -> Readi
         flag: what the command calls them, for messages.
 
     Raises:
-        RolloutFileError: a file is missing, broken, empty, or of no known shape, or two rollouts share an id.
+        RolloutFileError: a file is missing, broken, empty, given twice, or of no known shape, or two of its rollouts
+            share an id.
     """
+    files = [Path(path) for path in paths]
     try:
-        readings = [_read(Path(path)) for path in paths]
-        rollouts = tuple(rollout for reading in readings for rollout in reading.rollouts)
-        _check_ids(rollouts)
+        readings = [_read(path) for path in files]
+        rollouts, notes_on_ids = with_distinct_ids(files, [reading.rollouts for reading in readings])
     except RolloutFileError as error:
         raise RolloutFileError(f"{error} ({flag})") from error
-    return Reading(rollouts, tuple(note for reading in readings for note in reading.notes))
+    rollouts, notes_on_labels = with_one_spelling(rollouts)
+    notes = tuple(note for reading in readings for note in reading.notes)
+    return Reading(rollouts, (*notes, *notes_on_ids, *notes_on_labels))
 
 
 def read_rollouts(path: Path | str, *, flag: str = "--rollouts_file") -> tuple[Rollout, ...]:
@@ -70,11 +75,3 @@ def _read(path: Path) -> Reading:
 def _because(notes: Iterable[str]) -> str:
     said = "; ".join(notes)
     return f": {said}" if said else ""
-
-
-def _check_ids(rollouts: Iterable[Rollout]) -> None:
-    seen: set[str] = set()
-    for rollout in rollouts:
-        if rollout.id in seen:
-            raise RolloutFileError(f"the id {rollout.id!r} is used by more than one rollout; ids must differ")
-        seen.add(rollout.id)

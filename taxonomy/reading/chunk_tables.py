@@ -3,20 +3,27 @@
 import csv
 import gzip
 import io
+import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from taxonomy.directory import LABELS_FILE
 from taxonomy.errors import RolloutFileError
 from taxonomy.reading import Reading
+from taxonomy.reading.descriptions import with_descriptions
 from taxonomy.rollouts import Chunk, Rollout
 
 TEXT_COLUMNS = ("text", "chunk", "chunks")
-ROLLOUT_COLUMNS = ("rollout_id", "trace_id", "index", "id")
+ROLLOUT_COLUMNS = ("rollout_id", "trace_id", "id", "index")
+"""`index` comes last: tables that pandas wrote may have it for the number of the row."""
 PLACE_COLUMNS = ("chunk_idx", "idx")
 LABEL_COLUMNS = ("label", "labels")
 DESCRIPTION_COLUMNS = ("label_description", "description")
 MAX_CELL_CHARACTERS = 16 * 2**20
+MAX_PLACE_DIGITS = 18
+MAX_LINE_CHARACTERS = 64 * 2**20
+_LEVEL_TABLE = re.compile(r"labeled_chunks__level-(?P<level>\d{1,4})\.csv")
 _TRUTHS = {"true": True, "false": False, "": None}
 
 
@@ -29,7 +36,7 @@ def read_chunk_table(path: Path) -> Reading:
     limit_before = csv.field_size_limit(MAX_CELL_CHARACTERS)
     try:
         with _opened(path) as handle:
-            return _reading(path, csv.DictReader(handle))
+            return _reading(path, csv.DictReader(_bounded_lines(path, handle)))
     except FileNotFoundError as error:
         raise RolloutFileError(f"{path}: no such file") from error
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
@@ -42,6 +49,17 @@ def _opened(path: Path) -> io.TextIOWrapper:
     if path.suffix == ".gz":
         return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig", newline="")
     return path.open(encoding="utf-8-sig", newline="")
+
+
+def _bounded_lines(path: Path, handle: io.TextIOWrapper) -> Iterator[str]:
+    number = 0
+    while line := handle.readline(MAX_LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise RolloutFileError(
+                f"{path}, line {number}: longer than {MAX_LINE_CHARACTERS // 2**20} Mi characters"
+            )
+        yield line
 
 
 def _reading(path: Path, rows: "csv.DictReader[str]") -> Reading:
@@ -72,7 +90,16 @@ def _reading(path: Path, rows: "csv.DictReader[str]") -> Reading:
         if not cells["rollout_id"]:
             raise RolloutFileError(f"{path}, line {rows.line_num}: {rollout_id!r} is empty")
         found.setdefault(cells["rollout_id"], []).append({**cells, "line": str(rows.line_num)})
-    return Reading(tuple(_rollout(name, cells, path) for name, cells in found.items()))
+    rollouts = tuple(_rollout(name, cells, path) for name, cells in found.items())
+    notes: tuple[str, ...] = ()
+    level = _LEVEL_TABLE.match(path.name)
+    if level is not None and columns["description"] is None and (path.parent / LABELS_FILE).is_file():
+        rollouts, notes = with_descriptions(rollouts, path.parent, int(level["level"]), path.name)
+    if columns["problem"] is None:
+        notes += (
+            f"{path.name}: has no column 'problem'; --embedder discourse does without the problems' texts",
+        )
+    return Reading(rollouts, notes)
 
 
 def _column(present: Sequence[str], names: Sequence[str]) -> str | None:
@@ -100,8 +127,9 @@ def _rollout(identifier: str, rows: Sequence[Mapping[str, str]], path: Path) -> 
 
 def _chunk(row: Mapping[str, str], position: int, path: Path) -> Chunk:
     place = row["place"].strip() or str(position)
-    if not place.isdecimal():
-        raise RolloutFileError(f"{path}, line {row['line']}: the place is {place!r}, expected a number")
+    if not place.isdecimal() or len(place) > MAX_PLACE_DIGITS:
+        shown = place if len(place) <= MAX_PLACE_DIGITS else f"{place[:MAX_PLACE_DIGITS]}..."
+        raise RolloutFileError(f"{path}, line {row['line']}: the place is {shown!r}, expected a number")
     return Chunk(
         idx=int(place),
         text=row["text"],

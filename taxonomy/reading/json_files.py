@@ -43,7 +43,7 @@ def _document(path: Path, data: bytes) -> Reading:
         return rollouts_of_results(parsed, path)
     if not isinstance(parsed, list):
         raise RolloutFileError(
-            f"{path}: holds a {json_type(parsed)}, expected a list of rollouts, or the results of a run"
+            f"{path}: holds {json_type(parsed)}, expected a list of rollouts, or the results of a run"
         )
     return _reading(path, ((f"record {number}", row) for number, row in enumerate(parsed, start=1)))
 
@@ -56,7 +56,16 @@ def _lines(path: Path, handle: IO[bytes] | gzip.GzipFile) -> Iterator[tuple[str,
         if len(line) > MAX_LINE_BYTES:
             raise RolloutFileError(f"{path}, {place}: longer than {MAX_LINE_BYTES // 2**20} MiB")
         if line.strip():
-            yield place, _parsed(line, f"{path}, {place}")
+            row = _parsed(line, f"{path}, {place}")
+            if number == 1 and _is_journal_header(row):
+                raise RolloutFileError(
+                    f"{path}: is the journal of a run; its results, results_*.json, are read instead"
+                )
+            yield place, row
+
+
+def _is_journal_header(row: object) -> bool:
+    return isinstance(row, dict) and row.get("kind") == "header" and "fingerprint" in row
 
 
 def _reading(path: Path, rows: Iterator[tuple[str, object]]) -> Reading:

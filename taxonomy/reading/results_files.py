@@ -1,16 +1,19 @@
 """The results file of a run as labeled rollouts, so that a run's traces can become the next taxonomy.
 
-A thought becomes a chunk, the thought type it was written for its label. What a run did without thought types has no
-labels, and what it did without steps at all is one text, to be divided into chunks.
+A thought becomes a chunk, the thought type it was written for its label, described as in the run's taxonomy where that
+is still there. What a run did without thought types has no labels, and what it did without steps at all is one text, to
+be divided into chunks.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from taxonomy.distinct_names import FINISH_THINKING
 from taxonomy.errors import RolloutFileError
 from taxonomy.reading import Reading
+from taxonomy.reading.descriptions import with_descriptions
 from taxonomy.reading.rows import json_type, text_of
 from taxonomy.rollouts import Chunk, Rollout
 
@@ -40,12 +43,26 @@ def rollouts_of_results(parsed: Any, path: Path) -> Reading:
     notes = (
         f"{path.name}: {count} of {total} results left out: they {why}" for why, count in left_out.items()
     )
-    return Reading(tuple(rollouts), tuple(notes))
+    described, notes_on_types = _described(rollouts, parsed, path)
+    return Reading(described, (*notes, *notes_on_types))
+
+
+def _described(
+    rollouts: Sequence[Rollout], parsed: Any, path: Path
+) -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
+    config = parsed.get("config")
+    tree_path = config.get("tree_model_path") if isinstance(config, dict) else None
+    level = parsed.get("label_level")
+    if isinstance(tree_path, str) and isinstance(level, int):
+        return with_descriptions(rollouts, Path(tree_path), level, path.name)
+    labeled = any(chunk.label is not None for rollout in rollouts for chunk in rollout.chunks)
+    note = f"{path.name}: its thought types come without descriptions, since it does not name their taxonomy"
+    return tuple(rollouts), (note,) if labeled else ()
 
 
 def _rollout(entry: object, where: str, model: str | None) -> Rollout | None:
     if not isinstance(entry, dict):
-        raise RolloutFileError(f"{where}: holds a {json_type(entry)}, expected an object")
+        raise RolloutFileError(f"{where}: holds {json_type(entry)}, expected an object")
     identifier = text_of(entry, "problem_id", where)
     problem = text_of(entry, "problem", where)
     if not identifier or problem is None:

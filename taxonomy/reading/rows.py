@@ -25,7 +25,7 @@ def read_row(row: object, where: str, place: str, departures: Counter[str]) -> R
         RolloutFileError: the row lacks what a rollout needs.
     """
     if not isinstance(row, dict):
-        raise RolloutFileError(f"{where}: holds a {json_type(row)}, expected an object")
+        raise RolloutFileError(f"{where}: holds {json_type(row)}, expected an object")
     identifier = _identifier(row, where)
     if identifier is None:
         identifier = place
@@ -41,6 +41,9 @@ def read_row(row: object, where: str, place: str, departures: Counter[str]) -> R
         )
     chunks = _chunks(row, where)
     text = None if chunks else _whole_trace(row, where)
+    left_aside = _other_text(row, chunks)
+    if left_aside is not None:
+        departures[f"have chunks that do not make up their {left_aside!r}, which was left aside"] += 1
     if row.get("labels_ok") is False and any(chunk.label is not None for chunk in chunks):
         departures["say 'labels_ok': false; their labels are not used"] += 1
         chunks = tuple(Chunk(chunk.idx, chunk.text) for chunk in chunks)
@@ -64,7 +67,8 @@ def _identifier(row: Mapping[str, Any], where: str) -> str | None:
     if identifier is None or identifier == "":
         return None
     if not isinstance(identifier, str):
-        raise RolloutFileError(f"{where}: 'id' is a {json_type(identifier)}, expected a text or a number")
+        said = repr(identifier) if isinstance(identifier, float) else json_type(identifier)
+        raise RolloutFileError(f"{where}: 'id' is {said}, expected a text or a whole number")
     return text_of(row, "id", where)
 
 
@@ -73,7 +77,7 @@ def _chunks(row: Mapping[str, Any], where: str) -> tuple[Chunk, ...]:
     if chunks is None:
         return ()
     if not isinstance(chunks, list):
-        raise RolloutFileError(f"{where}: 'chunks' is a {json_type(chunks)}, expected a list")
+        raise RolloutFileError(f"{where}: 'chunks' is {json_type(chunks)}, expected a list")
     return tuple(
         read_chunk({"text": chunk} if isinstance(chunk, str) else chunk, position, where)
         for position, chunk in enumerate(chunks)
@@ -87,12 +91,25 @@ def _whole_trace(row: Mapping[str, Any], where: str) -> str:
         if not isinstance(turns, list) or not all(isinstance(turn, str) for turn in turns):
             raise RolloutFileError(f"{where}: 'turns' is no list of texts")
         text = text_of({"turns": "\n\n".join(turns)}, "turns", where)
-    if text is None or not text.strip():
+    if text is not None and not text.strip():
+        raise RolloutFileError(f"{where}: the text of the trace is nothing but white space")
+    if text is None:
         raise RolloutFileError(
             f"{where}: has neither 'chunks' nor a text of the trace; one of these is needed: "
             f"{', '.join(('chunks', *TRACE_FIELDS, 'turns'))}"
         )
     return text
+
+
+def _other_text(row: Mapping[str, Any], chunks: Sequence[Chunk]) -> str | None:
+    """The field with the whole trace that chunks, white space aside, do not make up; None where there is none."""
+    field = next(
+        (field for field in TRACE_FIELDS if isinstance(row.get(field), str) and row[field].strip()), None
+    )
+    if field is None or not chunks:
+        return None
+    made_up = "".join("".join(chunk.text.split()) for chunk in chunks)
+    return None if made_up == "".join(row[field].split()) else field
 
 
 def _first_text(row: Mapping[str, Any], fields: Sequence[str], where: str) -> str | None:
@@ -115,7 +132,7 @@ def read_chunk(chunk: object, position: int, where: str) -> Chunk:
     """Raises RolloutFileError, which begins with `where`, where the object is no chunk."""
     where = f"{where}, chunk {position}"
     if not isinstance(chunk, dict):
-        raise RolloutFileError(f"{where}: holds a {json_type(chunk)}, expected an object")
+        raise RolloutFileError(f"{where}: holds {json_type(chunk)}, expected an object")
     idx = chunk.get("idx", position)
     if not isinstance(idx, int) or isinstance(idx, bool):
         raise RolloutFileError(f"{where}: 'idx' is {idx!r}, expected an integer or nothing")
@@ -134,7 +151,7 @@ def text_of(row: Mapping[str, Any], key: str, where: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise RolloutFileError(f"{where}: {key!r} is a {json_type(value)}, expected text")
+        raise RolloutFileError(f"{where}: {key!r} is {json_type(value)}, expected text")
     try:
         value.encode()
     except UnicodeEncodeError as error:
@@ -143,6 +160,13 @@ def text_of(row: Mapping[str, Any], key: str, where: str) -> str | None:
 
 
 def json_type(value: object) -> str:
-    """What a person who looks at the file calls it."""
-    names = {dict: "object", list: "list", str: "text", bool: "boolean", int: "number", float: "number"}
+    """What a person who looks at the file calls it, with its article."""
+    names = {
+        dict: "an object",
+        list: "a list",
+        str: "a text",
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+    }
     return names.get(type(value), "null")

@@ -52,11 +52,11 @@ async def test_a_resumed_run_that_owes_nothing_says_where_its_results_are(
 ) -> None:
     first = await run_with(config_for(tmp_path))
     display.end(first)
-    assert "seconds, this session" in capsys.readouterr().out
+    assert "seconds, 1 session" in capsys.readouterr().out
     display.end(await run_with(config_for(tmp_path), resume=True))
     shown = capsys.readouterr().out
     assert f"results: {first.path}, from before: nothing was owed\n" in shown
-    assert "this session" not in shown
+    assert "seconds, " not in shown
 
 
 async def test_thoughts_that_were_cut_off_are_shown_where_there_are_any(

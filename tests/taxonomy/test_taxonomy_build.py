@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taxonomy import BuildError, Chunk, Rollout, UnknownLabelError, label_transition_counts, read_rollouts
 from taxonomy.build import build_taxonomy
-from taxonomy.cluster import choose_sizes
+from taxonomy.clustering.item_levels import choose_sizes
 from taxonomy.embed import mask_content
 from taxonomy.naming import MAX_DESCRIPTION_WORDS, Member, display_label, name_node
 from taxonomy.transitions import END, START
@@ -80,10 +80,10 @@ def test_unlabeled_chunks_and_missing_descriptions_are_said(rollouts: list[Rollo
     changed = [replace(first, chunks=(*bare, Chunk(9, "no label"))), *rollouts[1:]]
     built = build_taxonomy(changed)
     assert built.warnings[0] == "1 of 394 chunks have no label and were left out"
-    assert "described by their most typical chunk: 'fact-check'" in built.warnings[1]
+    assert "described by what the words in them usually mean: 'fact-check'" in built.warnings[1]
     leaf = built.taxonomy.node_for_label("fact-check", built.taxonomy.levels[-1])
     assert leaf.label == "Fact Check"
-    assert leaf.description.startswith('Steps such as: "')
+    assert leaf.description == "Check something that was done or found before."
 
 
 @pytest.mark.parametrize(

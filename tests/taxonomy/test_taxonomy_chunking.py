@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from llm_backends import Request
 from llm_backends.errors import ServerError
 from llm_backends.scripted import ScriptedBackend
-from taxonomy import Chunk, Rollout
+from taxonomy import BuildError, Chunk, Rollout
 from taxonomy.chunking import CHUNKERS, chunk_by_rules, split_paragraphs, split_sentences
 from taxonomy.chunking_by_model import PASSAGE_CHARACTERS, chunk_by_model, passages_of, slices_of
+from taxonomy.described_kinds import DescribedKind
 from taxonomy.labeling import label_by_model
 
 PIECES = r"""So we Dr. e.g. 3.5 . ? ! ... 1. - (a) $$ \[ \] ``` Wait x=2 " ) 。 \begin{align} \end{align}"""
@@ -47,10 +49,64 @@ def test_joined_the_chunks_are_the_text(chunker: str, text: str) -> None:
         ('He said "no." Then left. :-)', ['He said "no." ', "Then left. :-)"]),
         ("\n\n  \nStart. \n", ["\n\n  \nStart. \n"]),
         ("", []),
+        (
+            "first add 3 and 4. that gives 7. now check: 7 is right. so the answer is 7.",
+            ["first add 3 and 4. ", "that gives 7. ", "now check: 7 is right. ", "so the answer is 7."],
+        ),
+        (
+            "is 2/3 right? yes it is! so 5! is 120, i.e. fine.",
+            ["is 2/3 right? ", "yes it is! ", "so 5! is 120, i.e. fine."],
+        ),
+        ("we use fig. 3. then add etc. and so on.", ["we use fig. 3. ", "then add etc. and so on."]),
+        ("let x. y be a.m. times.\nand then\nmore", ["let x. y be a.m. times.\n", "and then\nmore"]),
+        (
+            "steps: 1. add; 2. check, 3. say.\n4. done. 5 is it",
+            ["steps: 1. add; 2. check, 3. say.\n", "4. done. ", "5 is it"],
+        ),
+        ('"is it 7?" he asked. "no." then left', ['"is it 7?" he asked. ', '"no." then left']),
+        (
+            "\\begin{a} \\begin{b} X. Y \\begin{a} x \\end{a} Add. \\end{a} Now. Let \\begin{a} Add. Two. \\end{b}",
+            [
+                "\\begin{a} \\begin{b} X. Y \\begin{a} x \\end{a} Add. \\end{a} Now. ",
+                "Let \\begin{a} Add. ",
+                "Two. \\end{b}",
+            ],
+        ),
+        (
+            "```\nif a. Then $$ b.\n``` So $$ left. It is.",
+            ["```\nif a. Then $$ b.\n``` So $$ left. ", "It is."],
+        ),
     ],
 )
 def test_sentences(text: str, chunks: list[str]) -> None:
     assert list(split_sentences(text)) == chunks
+
+
+MEGABYTES = {
+    "lower case": "first add 3 and 4. that gives 7. now check: 7 is right. ",
+    "unclosed environments": "\\begin{a} is it. Done. ",
+    "never an end": "e.g. ",
+    "without words": "! ",
+    "full stops": ".",
+    "closing brackets": ".)))))",
+    "fences": "``` Add. Then. ",
+    "unclosed fence": "```$$ Add. Then. \\[ ",
+    "blank lines": " \n",
+    "one list marker": "-",
+}
+
+
+@pytest.mark.parametrize("chunker", list(CHUNKERS))
+@pytest.mark.parametrize("name", [*MEGABYTES, "many environments"])
+def test_a_megabyte_takes_seconds(chunker: str, name: str) -> None:
+    if name in MEGABYTES:
+        text = MEGABYTES[name] * (10**6 // len(MEGABYTES[name]))
+    else:
+        text = "".join(f"\\begin{{n{number}}} is it. Done. " for number in range(40_000))
+    started = time.process_time()
+    chunks = CHUNKERS[chunker](text)
+    assert time.process_time() - started < 15
+    assert "".join(chunks) == text
 
 
 def test_paragraphs_end_at_blank_lines() -> None:
@@ -107,10 +163,11 @@ TEXT = "First  we add.\n\nThen we check. "
 
 
 def run_chunker(
-    reply: Callable[[Request], str], **options: object
+    reply: Callable[[Request], str], *texts: str, **options: object
 ) -> tuple[tuple[Rollout, ...], tuple[str, ...], int]:
     backend = ScriptedBackend(reply, **options)  # type: ignore[arg-type]
-    rollouts, notes = asyncio.run(chunk_by_model([Rollout("a", "p", (), text=TEXT)], backend))
+    whole = [Rollout(name, "p", (), text=text) for name, text in zip("abc", (TEXT, *texts), strict=False)]
+    rollouts, notes = asyncio.run(chunk_by_model(whole, backend))
     return rollouts, notes, backend.calls
 
 
@@ -127,11 +184,26 @@ def test_a_model_that_alters_the_text_is_asked_again() -> None:
     assert (notes, calls) == ((), 3)
 
 
-def test_a_model_that_never_copies_gives_way_to_rules_and_that_is_said() -> None:
-    (rollout,), notes, calls = run_chunker(lambda request: '{"chunks": ["something else"]}')
+def test_a_passage_that_is_never_copied_is_divided_by_rules_and_that_is_said() -> None:
+    def reply(request: Request) -> str:
+        return halves(request) if "Good" in passage_in(request) else '{"chunks": ["something else"]}'
+
+    (rollout, other), notes, calls = run_chunker(reply, "Good. It is good. Done.")
     assert [chunk.text for chunk in rollout.chunks] == ["First  we add.\n\n", "Then we check. "]
-    assert calls == 3
-    assert notes == ("1 of 1 passages were divided by rules, since scripted did not copy them: those of 'a'",)
+    assert [chunk.text for chunk in other.chunks] == ["Good. It is ", "good. Done."]
+    assert calls == 4
+    assert notes == (
+        "1 of 2 passages were divided by rules, since scripted did not copy them: those of 'a'; to ask for those "
+        "again, delete chunk.jsonl.gz in the directory of the stages (--stages_dir) and build with it into another "
+        "--output",
+    )
+
+
+def test_a_model_that_copies_nothing_is_an_error() -> None:
+    with pytest.raises(
+        BuildError, match=r"of 2 passages to divide none .*asked 3 times.*something else.*--chunker"
+    ):
+        run_chunker(lambda request: '{"chunks": ["something else"]}', "Another.")
 
 
 def test_a_server_that_fails_is_an_error_and_no_chunk() -> None:
@@ -145,21 +217,76 @@ def labels_for(request: Request) -> str:
 
 
 def test_chunks_without_a_label_are_labeled_in_passages() -> None:
-    chunks = tuple(Chunk(idx, f"text {idx}", "given" if idx == 1 else None) for idx in range(50))
+    chunks = tuple(Chunk(idx, f"text {idx}") for idx in range(50))
     backend = ScriptedBackend(labels_for)
     (rollout,), notes = asyncio.run(label_by_model([Rollout("a", "p", chunks)], backend))
-    assert [chunk.label for chunk in rollout.chunks[:4]] == ["Kind 0", "given", "Kind 1", "Kind 2"]
+    assert [chunk.label for chunk in rollout.chunks[:3]] == ["Kind 0", "Kind 1", "Kind 2"]
     assert rollout.chunks[0].description == "Do 0."
     assert (backend.calls, notes) == (3, ())
     assert [chunk.text for chunk in rollout.chunks] == [chunk.text for chunk in chunks]
     assert {request.role for request in backend.requests} == {"labeler"}
 
 
+def test_where_some_chunks_came_with_labels_the_others_get_one_of_these() -> None:
+    chunks = (
+        Chunk(0, "a", "Plan", "Say what to do."),
+        Chunk(1, "b"),
+        Chunk(2, "c", "Check"),
+        Chunk(3, "d"),
+    )
+    replies = iter(['{"labels": ["Plan", "Guess"]}', '{"labels": ["Plan", "Check"]}'])
+    backend = ScriptedBackend(lambda request: next(replies))
+    (rollout,), notes = asyncio.run(label_by_model([Rollout("a", "p", chunks)], backend))
+    assert [(chunk.label, chunk.description) for chunk in rollout.chunks] == [
+        ("Plan", "Say what to do."),
+        ("Plan", "Say what to do."),
+        ("Check", None),
+        ("Check", None),
+    ]
+    assert (backend.calls, notes) == (2, ())
+    assert '- "Plan": Say what to do.\n- "Check"' not in backend.requests[0].messages[0].content
+    assert '- "Check"\n- "Plan": Say what to do.' in backend.requests[0].messages[0].content
+
+
 def test_labels_that_do_not_fit_the_steps_are_asked_for_again_and_then_left() -> None:
     backend = ScriptedBackend(lambda request: '{"labels": [{"label": "A", "description": "B"}]}')
-    (rollout,), notes = asyncio.run(
-        label_by_model([Rollout("a", "p", (Chunk(0, "one"), Chunk(1, "two")))], backend)
-    )
+    one, two = Rollout("a", "p", (Chunk(0, "one"), Chunk(1, "two"))), Rollout("b", "p", (Chunk(0, "three"),))
+    (rollout, labeled), notes = asyncio.run(label_by_model([one, two], backend))
     assert [chunk.label for chunk in rollout.chunks] == [None, None]
-    assert backend.calls == 3
-    assert notes == ("scripted gave no usable labels for 2 chunks, which stay without",)
+    assert [chunk.label for chunk in labeled.chunks] == ["A"]
+    assert backend.calls == 4
+    assert notes[0].startswith(
+        "scripted gave no usable labels for 1 of 2 passages, whose 2 chunks stay without; to ask for those again, "
+        "delete label.jsonl.gz"
+    )
+    with pytest.raises(
+        BuildError, match=r'of 1 passages to label none .*asked 3 times.*"A".*\(--labeler none\)'
+    ):
+        asyncio.run(label_by_model([one], backend))
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        (" Result\n\tCheck ", "Result Check"),
+        ('"Result Check"', "Result Check"),
+        ("`Don't Stop`", "Don't Stop"),
+        ("“Plan”\x00", "Plan"),
+        ("\x1bPlan\x07Ahead", "Plan Ahead"),
+        ('Say "Done"', 'Say "Done"'),
+        ("x" * 80, "x" * 80),
+    ],
+)
+def test_labels_of_a_model_are_tidied(said: str, label: str) -> None:
+    assert DescribedKind(label=said, description=said).label == label
+
+
+@pytest.mark.parametrize(
+    "change", [{"label": "x" * 81}, {"label": ' "\n" '}, {"description": "word " * 41}, {"description": ""}]
+)
+def test_what_is_no_label_is_asked_for_again(change: dict[str, str]) -> None:
+    good = {"label": "Plan", "description": "word " * 40}
+    replies = iter([{**good, **change}, good])
+    backend = ScriptedBackend(lambda request: json.dumps({"labels": [next(replies)]}))
+    (rollout,), notes = asyncio.run(label_by_model([Rollout("a", "p", (Chunk(0, "one"),))], backend))
+    assert (rollout.chunks[0].label, notes, backend.calls) == ("Plan", (), 2)

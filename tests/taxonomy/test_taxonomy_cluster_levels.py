@@ -11,8 +11,7 @@ from scipy.cluster.hierarchy import linkage as scipy_linkage
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from taxonomy import BuildError
-from taxonomy.cluster import choose_cuts
-from taxonomy.clustering import LINKAGES, LevelRules, Linkage, centroids, choose_levels, cut_levels
+from taxonomy.clustering import LINKAGES, LevelRules, Linkage, centroids, choose_cuts, choose_levels
 from taxonomy.clustering.level_sizes import choose_level_sizes
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -142,22 +141,6 @@ def test_sizes_of_ones_own() -> None:
         BuildError, match=r"sizes are \(1, 90\), but the embeddings carry \d+ clusters at most"
     ):
         choose_levels(vectors, weights, LevelRules(fixed_sizes=(1, 90)))
-
-
-def test_cut_levels_gives_the_cuts_of_choose_levels() -> None:
-    vectors, weights = items(9, 50)
-    cuts = cut_levels(
-        vectors,
-        weights,
-        levels=4,
-        min_clusters=2,
-        max_clusters=12,
-        min_cluster_size=3,
-        linkage="average",
-        max_depth=6,
-    )
-    asked = LevelRules(4, 2, 12, 3, "average", 6)
-    assert cuts == choose_levels(vectors, weights, asked).cuts
 
 
 @pytest.mark.parametrize(

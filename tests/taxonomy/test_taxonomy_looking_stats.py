@@ -154,7 +154,7 @@ def test_what_cannot_be_known_is_said(tmp_path: Path, tree: Path) -> None:
     assert any("holds no labeled chunks" in note for note in bare.notes)
     assert any("no manifest.json records how it was built" in note for note in bare.notes)
     manifest = json.loads((tree / "manifest.json").read_text())
-    del manifest["parameters"]["dimensions"]
+    del manifest["parameters"]
     (tree / "manifest.json").write_text(json.dumps(manifest))
     assert measure_stability(tree).reason == "no manifest.json records how it was built"
     (tree / "manifest.json").write_text("{")

@@ -20,7 +20,8 @@ from taxonomy import BuildError, Chunk, OutputDirectoryError, Rollout, load_taxo
 from taxonomy.build import build_taxonomy
 from taxonomy.directory import read_labeled_chunks
 from taxonomy.directory_writer import write_taxonomy_directory
-from taxonomy.pipeline import PipelineParameters, PipelineResult, build_directory, stages_beside
+from taxonomy.pipeline import PipelineResult, build_directory, stages_beside
+from taxonomy.pipeline_parameters import PipelineParameters
 
 FEW = ("Multiplication", "Addition", "Result Check", "Answer Statement")
 MakeRollouts = Callable[..., list[Rollout]]
@@ -88,7 +89,10 @@ def test_given_labels_give_what_they_always_gave(tmp_path: Path, rollouts: list[
     )
     built, plain = contents(tmp_path / "tree"), contents(tmp_path / "plain")
     manifest = json.loads(built.pop("manifest.json"))
-    assert json.loads(plain.pop("manifest.json")).items() <= manifest.items()
+    del built["examples.csv"], manifest["files"]["examples.csv"]
+    expected = json.loads(plain.pop("manifest.json"))
+    assert expected.pop("parameters").items() <= (manifest["parameters"] | {"dimensions": 100}).items()
+    assert expected.items() <= manifest.items()
     assert built == plain
     check_tree(tmp_path / "tree", rollouts)
 
@@ -123,9 +127,8 @@ def test_sizes_around_the_labels_can_be_set(tmp_path: Path, rollouts_with: MakeR
     assert sizes_of(tmp_path / "tree") == [1, 2, 4, 6]
     with pytest.raises(BuildError, match=r"the given labels, which are 4, must be one of the levels"):
         build(rollouts, tmp_path / "other", level_sizes=(1, 2, 5, 8))
-    result = build(rollouts, tmp_path / "much", level_sizes=(1, 4, 6, 200))
-    assert sizes_of(tmp_path / "much") == [1, 4, 6]
-    assert any("levels of 200 were asked for, but" in note for note in result.notes)
+    with pytest.raises(BuildError, match=r"\(1, 4, 6, 200\), but the texts within the 4 given labels carry"):
+        build(rollouts, tmp_path / "much", level_sizes=(1, 4, 6, 200))
     plain = build(rollouts, tmp_path / "plain", max_clusters=4, levels=3)
     assert (plain.basis, sizes_of(tmp_path / "plain")[-1]) == ("given", 4)
 
@@ -211,7 +214,7 @@ def test_a_result_that_was_tampered_with_is_made_again(tmp_path: Path, rollouts_
     kept = stages_beside(tmp_path / "tree")
     (kept / "grow.json").write_text("{}")
     (kept / "name.json.made_from.json").write_text("torn")
-    result = build(rollouts, tmp_path / "tree2", levels=7)
+    result = build(rollouts, tmp_path / "tree2")
     assert stage_names(result, kept=True) == []
     source = tmp_path / "rollouts.jsonl"
     mended = asyncio.run(build_directory([source], tmp_path / "tree3", PipelineParameters(), stages_dir=kept))
@@ -222,7 +225,8 @@ def test_a_result_that_was_tampered_with_is_made_again(tmp_path: Path, rollouts_
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from taxonomy.pipeline import PipelineParameters, build_directory
+from taxonomy.pipeline import build_directory
+from taxonomy.pipeline_parameters import PipelineParameters
 
 def kill_after(stage):
     if stage.name == sys.argv[3]:
@@ -370,6 +374,46 @@ def test_a_model_does_it_all_and_a_failure_costs_nothing_twice(
     assert "".join(row.text for row in rows if row.rollout_id == "r003") == whole[3].text
 
 
+@pytest.mark.parametrize(("stage", "things"), [("label", "passages to label"), ("name", "nodes to name")])
+def test_a_model_that_is_never_usable_builds_nothing_and_nothing_is_kept(
+    tmp_path: Path, rollouts: list[Rollout], stage: str, things: str
+) -> None:
+    backend = ScriptedBackend(lambda request: "I would rather not.")
+    asked_for = {"label": "labeler", "name": "namer"}[stage]
+    with pytest.raises(
+        BuildError, match=rf"of \d+ {things} none .*asked 3 times.*rather not.*\(--{asked_for} "
+    ):
+        build(without_labels(rollouts), tmp_path / "tree", backend, levels=3, **{asked_for: "llm"})
+    assert not (tmp_path / "tree").exists()
+    assert not list(stages_beside(tmp_path / "tree").glob(f"{stage}.*"))
+
+
+def test_what_a_model_failed_at_is_asked_again_as_the_note_says(
+    tmp_path: Path, rollouts: list[Rollout]
+) -> None:
+    refused = rollouts[0].chunks[0].text
+
+    def picky(request: Request) -> str:
+        return "no" if refused in request.messages[0].content else everything(request)
+
+    wanted = {"labeler": "llm", "levels": 3, "max_clusters": 6}
+    cache = ReplyCache(tmp_path / "replies.sqlite")
+    bare = without_labels(rollouts)
+    result = build(bare, tmp_path / "tree", ScriptedBackend(picky, cache=cache), **wanted)
+    assert any("no usable labels for 1 of 40 passages" in note for note in result.notes)
+    kept = stages_beside(tmp_path / "tree")
+    assert any("delete label.jsonl.gz" in note for note in result.notes)
+    (kept / "label.jsonl.gz").unlink()
+    source, willing = tmp_path / "rollouts.jsonl", ScriptedBackend(everything, cache=cache)
+    parameters = PipelineParameters(**wanted)  # type: ignore[arg-type]
+    again = asyncio.run(
+        build_directory([source], tmp_path / "again", parameters, backend=willing, stages_dir=kept)
+    )
+    cache.close()
+    assert willing.calls == 1
+    assert again.notes == ()
+
+
 def test_without_a_model_what_needs_one_is_refused(tmp_path: Path, rollouts: list[Rollout]) -> None:
     with pytest.raises(BuildError, match=r"--chunker llm and --namer llm need a language model"):
         build(rollouts, tmp_path / "tree", chunker="llm", namer="llm")
@@ -385,7 +429,7 @@ def test_without_a_model_what_needs_one_is_refused(tmp_path: Path, rollouts: lis
         ({"linkage": "single", "labeler": "none"}, "--linkage"),
         ({"embedder": "word2vec", "labeler": "none"}, "--embedder"),
         ({"min_clusters": 9, "max_clusters": 5, "labeler": "none"}, "--max_clusters"),
-        ({"levels": 12, "labeler": "none"}, "--max_depth"),
+        ({"levels": 12, "max_depth": 8}, "--max_depth"),
     ],
 )
 def test_parameters_out_of_range(
@@ -400,7 +444,7 @@ def test_parameters_out_of_range(
 def test_one_rollout_with_one_chunk(tmp_path: Path) -> None:
     result = build([Rollout("a", "p", (Chunk(0, "So it is."),))], tmp_path / "tree")
     assert sizes_of(tmp_path / "tree") == [1]
-    assert any("7 levels were asked for" in note for note in result.notes)
+    assert "the chunks have one and the same text, so there is one thought type" in result.notes
 
 
 def test_all_labels_alike_are_divided_by_their_texts(tmp_path: Path, rollouts: list[Rollout]) -> None:
@@ -427,7 +471,7 @@ def test_texts_all_alike_carry_no_finer_levels_and_that_is_said(
     assert any("7 levels were asked for, but 4 given labels" in note for note in result.notes)
     bare = build(without_labels(rollouts), tmp_path / "bare", embedder="tfidf")
     assert sizes_of(tmp_path / "bare") == [1]
-    assert any("7 levels were asked for" in note for note in bare.notes)
+    assert "the chunks have one and the same text, so there is one thought type" in bare.notes
 
 
 def test_fewer_chunks_than_clusters_give_a_smaller_tree_that_is_said(
@@ -454,12 +498,13 @@ def test_embeddings_that_are_not_numbers_are_refused(
         build(without_labels(rollouts), tmp_path / "tree")
 
 
-def test_places_that_repeat_are_numbered_anew_and_that_is_said(
+def test_places_that_repeat_or_are_negative_are_numbered_anew_and_that_is_said(
     tmp_path: Path, rollouts: list[Rollout]
 ) -> None:
     first = replace(rollouts[0], chunks=tuple(replace(c, idx=5) for c in rollouts[0].chunks))
-    result = build([first, *rollouts[1:]], tmp_path / "tree", levels=3)
-    assert "1 rollouts use a chunk's 'idx' more than once; their chunks were numbered anew" in result.notes
+    second = replace(rollouts[1], chunks=tuple(replace(c, idx=c.idx - 3) for c in rollouts[1].chunks))
+    result = build([first, second, *rollouts[2:]], tmp_path / "tree", levels=3)
+    assert "2 rollouts use a chunk's 'idx' twice or below 0; their chunks were numbered anew" in result.notes
     check_tree(tmp_path / "tree", rollouts)
 
 
@@ -472,3 +517,14 @@ def test_more_labels_than_can_stay_pure_are_clustered_by_what_they_say(tmp_path:
     assert result.basis == "described"
     assert any("600 different labels, of which 512 at most stay pure" in note for note in result.notes)
     assert len(sizes_of(tmp_path / "tree")) >= 3
+
+
+def test_what_a_kill_left_of_a_directory_is_removed(tmp_path: Path, rollouts: list[Rollout]) -> None:
+    left = tmp_path / ".tree.staging-abc"
+    left.mkdir()
+    (left / "manifest.json").write_text("{}")
+    other = tmp_path / ".trees.staging-abc"
+    other.mkdir()
+    build(rollouts, tmp_path / "tree", levels=3)
+    assert not left.exists()
+    assert other.exists()

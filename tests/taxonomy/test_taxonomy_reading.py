@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from taxonomy import Rollout, RolloutFileError, write_rollouts
+from taxonomy import Rollout, RolloutFileError, load_taxonomy, write_rollouts
 from taxonomy.build import build_taxonomy
 from taxonomy.directory_writer import write_taxonomy_directory
 from taxonomy.reading import read_inputs
@@ -86,6 +86,32 @@ def test_a_results_file_gives_labeled_rollouts(tmp_path: Path) -> None:
     assert (rollout.id, rollout.is_correct, rollout.model, rollout.gold_answer) == ("p1", True, "m", "4")
 
 
+def test_thought_types_of_results_mean_what_their_taxonomy_says(
+    tmp_path: Path, rollouts: list[Rollout]
+) -> None:
+    write_taxonomy_directory(build_taxonomy(rollouts, levels=3), tmp_path / "tree")
+    kinds = load_taxonomy(tmp_path / "tree").at_level(2)
+    path = tmp_path / "results.json"
+    entry = results(thought_types=[kinds[0].name, kinds[1].name, "Gone"], thoughts=["One.", "Two.", "Three."])
+    whole = {**entry, "label_level": 2, "config": {"tree_model_path": str(tmp_path / "tree")}}
+    path.write_text(json.dumps(whole))
+    reading = read_inputs([path])
+    assert [chunk.description for chunk in reading.rollouts[0].chunks] == [
+        kinds[0].description,
+        kinds[1].description,
+        None,
+    ]
+    assert reading.notes == (
+        f"results.json: 1 of 3 thought types come without a description, since level 2 of {tmp_path / 'tree'} has none "
+        "for them, such as 'Gone'",
+    )
+    (tmp_path / "tree").rename(tmp_path / "elsewhere")
+    reading = read_inputs([path])
+    assert {chunk.description for chunk in reading.rollouts[0].chunks} == {None}
+    assert "results.json: its thought types come without descriptions, since" in reading.notes[0]
+    assert "tree: does not exist" in reading.notes[0]
+
+
 def test_results_without_thought_types_or_thoughts(tmp_path: Path) -> None:
     path = tmp_path / "results.json"
     untyped = results(thought_types=["Next thought", "Finish thinking"], thoughts=["So 4."], sample=2)
@@ -112,10 +138,41 @@ def test_results_that_do_not_belong_together(tmp_path: Path, change: dict[str, o
 
 def test_a_table_of_a_taxonomy_directory_is_read(tmp_path: Path, rollouts: list[Rollout]) -> None:
     write_taxonomy_directory(build_taxonomy(rollouts, levels=3), tmp_path / "tree")
-    read = read_inputs([tmp_path / "tree" / "labeled_chunks__level-2.csv"]).rollouts
-    assert [(r.id, [(c.idx, c.text, c.label) for c in r.chunks]) for r in read] == [
-        (r.id, [(c.idx, c.text, c.label) for c in r.chunks]) for r in rollouts
+    reading = read_inputs([tmp_path / "tree" / "labeled_chunks__level-2.csv"])
+    description_of = {kind.name: kind.description for kind in load_taxonomy(tmp_path / "tree").at_level(2)}
+    assert [
+        (r.id, [(c.idx, c.text, c.label, c.description) for c in r.chunks]) for r in reading.rollouts
+    ] == [
+        (r.id, [(c.idx, c.text, c.label, description_of[c.label or ""]) for c in r.chunks]) for r in rollouts
     ]
+    assert reading.notes == (
+        "labeled_chunks__level-2.csv: has no column 'problem'; --embedder discourse does without the problems' texts",
+    )
+
+
+def test_the_number_of_a_row_is_not_taken_for_the_rollout(tmp_path: Path) -> None:
+    path = tmp_path / "chunks.csv"
+    path.write_text("index,id,text,problem\n0,a,one,p\n1,a,two,p\n2,b,three,p\n")
+    reading = read_inputs([path])
+    assert [(r.id, [chunk.text for chunk in r.chunks]) for r in reading.rollouts] == [
+        ("a", ["one", "two"]),
+        ("b", ["three"]),
+    ]
+    assert reading.notes == ()
+
+
+def test_a_text_that_the_chunks_do_not_make_up_is_missed(tmp_path: Path) -> None:
+    chunks = ["one", "two"]
+    rows = [
+        {"id": "a", "problem": "p", "chunks": chunks, "text": " one\n\ntwo"},
+        {"id": "b", "problem": "p", "chunks": chunks, "text": "one two three"},
+        {"id": "c", "problem": "p", "chunks": chunks, "response": "one"},
+        {"id": "d", "problem": "p", "chunks": chunks, "output": {"tokens": 2}},
+    ]
+    assert read_inputs([lines(tmp_path / "r.jsonl", *rows)]).notes == (
+        "r.jsonl: 1 of 4 rollouts have chunks that do not make up their 'text', which was left aside",
+        "r.jsonl: 1 of 4 rollouts have chunks that do not make up their 'response', which was left aside",
+    )
 
 
 def test_a_table_with_columns_of_its_own(tmp_path: Path) -> None:
@@ -140,7 +197,7 @@ def test_a_table_with_columns_of_its_own(tmp_path: Path) -> None:
         ("r.jsonl", b"", "holds no rollouts"),
         ("r.json", b"", "is empty"),
         ("r.json", b"[]", "holds no rollouts"),
-        ("r.json", b'{"a": 1}', "holds a object, expected a list of rollouts, or the results of a run"),
+        ("r.json", b'{"a": 1}', "holds an object, expected a list of rollouts, or the results of a run"),
         ("r.json", b'{"results": []}', "holds no rollouts"),
         ("r.csv", b"", "is empty"),
         ("r.csv", b"text\nx\n", "its columns are 'text'; needed are"),
@@ -152,9 +209,26 @@ def test_a_table_with_columns_of_its_own(tmp_path: Path) -> None:
         ("r.csv", b"id,text\na,\xff\n", "cannot be read"),
         ("r.txt", b"", r"read from .json, .jsonl or .csv"),
         ("r.jsonl", b'{"id": "a", "problem": "p"}\n', "neither 'chunks' nor a text of the trace"),
-        ("r.jsonl", b'{"id": "a", "problem": "p", "text": " "}\n', "neither 'chunks' nor"),
+        ("r.jsonl", b'{"id": "a", "problem": "p", "text": " "}\n', "nothing but white space"),
         ("r.jsonl", b'{"id": "a", "problem": "p", "turns": [1]}\n', "'turns' is no list of texts"),
         ("r.jsonl", b'{"id": [], "problem": "p", "text": "t"}\n', "'id' is a list"),
+        (
+            "r.jsonl",
+            b'{"id": NaN, "problem": "p", "text": "t"}\n',
+            "'id' is nan, expected a text or a whole number",
+        ),
+        ("r.jsonl", b'{"id": 1.5, "problem": "p", "text": "t"}\n', "'id' is 1.5, expected"),
+        ("r.jsonl", b'{"id": true, "problem": "p", "text": "t"}\n', "'id' is a boolean, expected"),
+        (
+            "r.jsonl",
+            b'{"id": "a", "problem": "p", "chunks": [[]]}\n',
+            "chunk 0: holds a list, expected an object",
+        ),
+        (
+            "r.jsonl",
+            b'{"kind": "header", "fingerprint": "f"}\n{}\n',
+            "journal of a run; its results, results_*.json",
+        ),
         ("r.jsonl.gz", b"no gzip", "cannot be read"),
     ],
 )
@@ -169,12 +243,9 @@ def test_what_cannot_be_read_says_where_and_why(
     assert str(caught.value).endswith("(ROLLOUTS)")
 
 
-def test_ids_must_differ_within_a_file_and_between_files(tmp_path: Path) -> None:
+def test_ids_must_differ_within_a_file(tmp_path: Path) -> None:
     with pytest.raises(RolloutFileError, match="line 2: id 'a' was used at line 1"):
         read_inputs([lines(tmp_path / "r.jsonl", ROW, ROW)])
-    one = lines(tmp_path / "one.jsonl", ROW)
-    with pytest.raises(RolloutFileError, match="the id 'a' is used by more than one rollout"):
-        read_inputs([one, lines(tmp_path / "two.jsonl", ROW)])
 
 
 def test_a_line_of_200_megabytes_is_refused_before_it_is_parsed(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_an_unusable_row_names_file_line_and_lack(
         ("r.jsonl", b"{", "line 1: not valid JSON"),
         ("r.jsonl", b"\xff\n", "line 1: not valid JSON"),
         ("r.jsonl", b"[" * 100_000, "line 1: not valid JSON"),
-        ("r.json", b'{"id": "a"}', "holds a object, expected a list"),
+        ("r.json", b'{"id": "a"}', "holds an object, expected a list"),
         ("r.txt", b"id", "read from .json"),
         ("r.jsonl.gz", b"not gzip", "cannot be read"),
         ("r.jsonl.gz", gzip.compress(b'{"id": 1}' * 50)[:-9], "cannot be read"),

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import random
+from collections import Counter
 from pathlib import Path
 
 import chess
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hierarchical_reasoning.errors import ProblemFileError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem, read_problems
+from hierarchical_reasoning.verifiers import Grade
 from hierarchical_reasoning.verifiers.chess_move import ChessMoveVerifier
 from hierarchical_reasoning.verifiers.chess_position import ground_truth_moves, puzzle_of
 
@@ -27,8 +30,12 @@ def problem(fen: str | None, answer: str | tuple[str, ...] | None, text: str = "
 
 
 def grade(fen: str, answer: str | tuple[str, ...], text: str) -> tuple[Outcome, str]:
-    found = ChessMoveVerifier().grade(problem(fen, answer), text)
+    found = graded(problem(fen, answer), text)
     return found.outcome, found.reason
+
+
+def graded(of: Problem, text: str, *, truncated: bool = False) -> Grade:
+    return asyncio.run(ChessMoveVerifier().grade(of, text, truncated=truncated))
 
 
 @pytest.mark.parametrize(
@@ -37,8 +44,10 @@ def grade(fen: str, answer: str | tuple[str, ...], text: str) -> tuple[Outcome, 
         (START, "Nf3", ["Nf3", "g1f3", "Nf3!", "Nf3?!", "1. Nf3", "Ng1-f3", "N1f3", "Ng1f3", "Nf3."]),
         (START, "e2e4", ["e4", "e2e4", "e2-e4", "1.e4", "e4!!"]),
         (FOOLS_MATE, "Qh4#", ["Qh4#", "Qh4", "Qh4+", "2... Qh4#", "move 2. ... Qh4", "d8h4", r"Qh4\#"]),
-        (CASTLING, "O-O", ["O-O", "0-0", "e1g1", "O-O!", "1. O-O"]),
-        (CASTLING, "e1c1", ["O-O-O", "0-0-0", "e1c1"]),
+        (CASTLING, "O-O", ["O-O", "0-0", "o-o", "e1g1", "e1h1", "O-O!", "1. O-O", "castles kingside"]),
+        (CASTLING, "e1c1", ["O-O-O", "0-0-0", "e1c1", "queenside castling"]),
+        (START, "Nf3", ["♘f3", "♞f3", "knight to f3", "Knight g1 to f3", "knight moves to f3"]),
+        (START, "e4", ["pawn to e4", "pawn e2 to e4", "♙e4"]),
         (CASTLING, "Rxa8+", ["Rxa8+", "Rxa8", "Ra8", "a1a8", "Ra1xa8+"]),
         (PROMOTION, "e8=Q", ["e8=Q", "e8Q", "e8(Q)", "e7e8q", "e7-e8=Q", "e8=Q!"]),
         (TWO_ROOKS, "Rad5", ["Rad5", "Ra5d5", "a5d5"]),
@@ -65,6 +74,8 @@ def test_a_move_counts_as_itself_however_it_is_written(
         (START, "e4", "e5", "illegal move: e5 in"),
         (START, "e4", "Ke9", "the answer is no chess move: 'Ke9'"),
         (START, "e4", "castle", "the answer is no chess move: 'castle'"),
+        (START, "f3", "knight to f3", "another legal move: Nf3, not f3"),
+        (START, "e4", "O-O", "illegal move: O-O in"),
         (TWO_ROOKS, "Rad5", "Rd5", "ambiguous move: Rd5 can be played by several pieces"),
         (PROMOTION, "e8=Q", "e8", "illegal move: e8 in"),
         (PROMOTION, "e8=Q", "e8=N", "another legal move: e8=N+, not e8=Q"),
@@ -98,24 +109,23 @@ def test_the_move_is_found_in_its_text(text: str, expected: Outcome) -> None:
 
 
 def test_truncated_and_ungraded() -> None:
-    verifier = ChessMoveVerifier()
-    assert verifier.grade(problem(START, "e4"), "I like e4", truncated=True).outcome is Outcome.TRUNCATED
-    found = verifier.grade(problem(START, None), r"\boxed{e4}")
+    assert graded(problem(START, "e4"), "I like e4", truncated=True).outcome is Outcome.TRUNCATED
+    found = graded(problem(START, None), r"\boxed{e4}")
     assert (found.outcome, found.extracted) == (Outcome.UNGRADED, "e4")
 
 
 def test_without_a_fen_field_the_prompt_gives_the_position_and_the_opponents_move() -> None:
     before = "rnbqkbnr/pppp1ppp/8/4p3/8/5P2/PPPPP1PP/RNBQKBNR w KQkq - 0 2"
     told = problem(None, "Qh4#", f"The board state is {before}. Your opponent plays g2g4. What now?")
-    assert ChessMoveVerifier().grade(told, r"\boxed{d8h4}").outcome is Outcome.CORRECT
+    assert graded(told, r"\boxed{d8h4}").outcome is Outcome.CORRECT
     assert puzzle_of(told.text, {}, ("Qh4",)).solutions == ("d8h4",)
     untold = problem(None, "e4", f"White moves in {before}.")
-    assert ChessMoveVerifier().grade(untold, r"\boxed{e4}").outcome is Outcome.CORRECT
+    assert graded(untold, r"\boxed{e4}").outcome is Outcome.CORRECT
 
 
 def test_a_fen_field_is_the_position_to_move_in_whatever_the_prompt_says() -> None:
     told = problem(FOOLS_MATE, "Qh4#", f"The board state is {START}. Your opponent plays e2e4.")
-    assert ChessMoveVerifier().grade(told, r"\boxed{Qh4}").outcome is Outcome.CORRECT
+    assert graded(told, r"\boxed{Qh4}").outcome is Outcome.CORRECT
 
 
 def test_a_move_list_is_a_line_or_alternatives() -> None:
@@ -141,23 +151,72 @@ def test_an_unusable_truth_is_refused_before_the_run(
         ChessMoveVerifier().check(problem(fen, answer))
 
 
-@given(seed=st.integers(0, 2**32), plies=st.integers(0, 60))
-@settings(max_examples=25, deadline=None)
-def test_every_legal_move_grades_as_itself_and_no_other(seed: int, plies: int) -> None:
-    random_moves = random.Random(seed)
-    board = chess.Board()
-    for _ in range(plies):
-        if board.is_game_over():
-            break
-        board.push(random_moves.choice(list(board.legal_moves)))
-    moves = list(board.legal_moves)
-    if not moves:
-        return
-    truth = random_moves.choice(moves)
-    for move in moves:
-        expected = Outcome.CORRECT if move == truth else Outcome.WRONG
-        for text in (board.san(move), board.san(move).rstrip("+#"), board.lan(move), move.uci()):
-            assert grade(board.fen(), truth.uci(), rf"\boxed{{{text}}}")[0] is expected, (board.fen(), text)
+SQUARES = 64
+NOTATIONS = {
+    "SAN": lambda board, move: board.san(move),
+    "SAN without marks": lambda board, move: board.san(move).rstrip("+#"),
+    "UCI": lambda board, move: move.uci(),
+    "coordinates": lambda board, move: coordinates(move),
+    "long algebraic": lambda board, move: board.lan(move),
+    "numbered, with 0 for O and praise": lambda board, move: numbered(board, move),
+}
+
+
+def coordinates(move: chess.Move) -> str:
+    promotion = f"={chess.piece_symbol(move.promotion).upper()}" if move.promotion else ""
+    return f"{chess.square_name(move.from_square)}-{chess.square_name(move.to_square)}{promotion}"
+
+
+def numbered(board: chess.Board, move: chess.Move) -> str:
+    dots = ". " if board.turn == chess.WHITE else ". ... "
+    return f"move {board.fullmove_number}{dots}{board.san(move).replace('O', '0')}!"
+
+
+def positions(n: int) -> list[chess.Board]:
+    """From seeded games, and from random placements, which have far more promotions and ambiguities."""
+    rng = random.Random(7)
+    return [played(rng) if i % 2 else placed(rng) for i in range(n)]
+
+
+def played(rng: random.Random) -> chess.Board:
+    while True:
+        board = chess.Board(rng.choice((START, START, CASTLING)))
+        for _ in range(rng.randrange(80)):
+            if not board.is_game_over():
+                board.push(rng.choice(list(board.legal_moves)))
+        if any(board.legal_moves):
+            return board.copy(stack=False)
+
+
+def placed(rng: random.Random) -> chess.Board:
+    while True:
+        board = chess.Board(None)
+        pieces = "Kk" + "".join(rng.choices("QRRBNPPPPPqrrbnppppp", k=14))
+        for square, symbol in zip(rng.sample(range(SQUARES), len(pieces)), pieces, strict=True):
+            board.set_piece_at(square, chess.Piece.from_symbol(symbol))
+        board.turn = rng.random() < 0.5
+        if board.is_valid() and any(board.legal_moves):
+            return board
+
+
+async def test_every_legal_move_of_200_positions_in_6_notations_is_that_move_and_no_other() -> None:
+    """The reason of a wrong grade names the move that was read, so that one other truth shows all of them."""
+    verifier = ChessMoveVerifier()
+    seen: Counter[str] = Counter()
+    for board in positions(200):
+        moves = list(board.legal_moves)
+        puzzles = [problem(board.fen(), move.uci()) for move in moves]
+        for i, move in enumerate(moves):
+            seen.update(moves=1, promotions=move.promotion is not None, castling=board.is_castling(move))
+            another = f"another legal move: {board.san(move)}, not {board.san(moves[i - 1])}"
+            for notation in NOTATIONS.values():
+                text = rf"\boxed{{{notation(board, move)}}}"
+                right = await verifier.grade(puzzles[i], text)
+                assert right.outcome is Outcome.CORRECT, (board.fen(), text)
+                if len(moves) > 1:
+                    wrong = await verifier.grade(puzzles[i - 1], text)
+                    assert (wrong.outcome, wrong.reason) == (Outcome.WRONG, another), (board.fen(), text)
+    assert (seen["moves"] > 4500, seen["promotions"] > 60, seen["castling"] > 3) == (True, True, True), seen
 
 
 @given(text=st.text(alphabet="abcdefgh12345678KQRBNxO0-=+# .,or\\boxed{}", max_size=60))
@@ -172,10 +231,9 @@ def test_real_puzzles_grade_their_own_solutions() -> None:
     path = Path(shared) / "problems" / "lichess_puzzles_1000_enriched.jsonl"
     if not path.exists():
         pytest.skip(f"{path} is not there; set HR_SHARED_DATA to the folder with it")
-    verifier = ChessMoveVerifier()
     for puzzle in read_problems(path, n_rows=100).problems:
         line = puzzle.fields["solution_uci"]
-        assert verifier.grade(puzzle, rf"\boxed{{{line[0]}}}").outcome is Outcome.CORRECT
+        assert graded(puzzle, rf"\boxed{{{line[0]}}}").outcome is Outcome.CORRECT
         assert puzzle_of(puzzle.text, {}, puzzle.answers) == puzzle_of(
             puzzle.text, puzzle.fields, puzzle.answers
         )

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from fractions import Fraction
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from hierarchical_reasoning.errors import ProblemFileError, UsageError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.verifiers import Grade
 from hierarchical_reasoning.verifiers.number import NumberVerifier
 from hierarchical_reasoning.verifiers.numerals import first_number, read_number
 
@@ -19,7 +21,17 @@ def problem(answer: str | tuple[str, ...] | None) -> Problem:
 
 
 def outcome(text: str, answer: str | tuple[str, ...] | None, **options: bool) -> Outcome:
-    return NumberVerifier().grade(problem(answer), text, **options).outcome
+    return graded(answer, text, **options).outcome
+
+
+def graded(
+    answer: str | tuple[str, ...] | None,
+    text: str,
+    *,
+    tolerance: Fraction | float = 0,
+    truncated: bool = False,
+) -> Grade:
+    return asyncio.run(NumberVerifier(tolerance).grade(problem(answer), text, truncated=truncated))
 
 
 @pytest.mark.parametrize(
@@ -138,7 +150,7 @@ def test_texts_are_graded(text: str, answer: str | tuple[str, ...] | None, expec
 
 
 def test_a_grade_says_what_was_found_how_and_why() -> None:
-    grade = NumberVerifier().grade(problem("72"), r"so \boxed{71 clips}")
+    grade = graded("72", r"so \boxed{71 clips}")
     assert (grade.extracted, grade.how) == ("71 clips", r"\boxed{}")
     assert grade.reason == "another number: 71 clips, not 72"
 
@@ -150,9 +162,13 @@ def test_a_truncated_text_is_truncated_unless_it_had_answered() -> None:
 
 
 def test_tolerance_is_relative_and_off_by_default() -> None:
-    close = NumberVerifier(Fraction(1, 1000))
-    assert close.grade(problem("-1000"), "-1001").outcome is Outcome.CORRECT
-    assert close.grade(problem("-1000"), "-1001.1").outcome is Outcome.WRONG
+    for tolerance in (Fraction(1, 1000), 0.001):
+        close = graded("-1000", "-1001", tolerance=tolerance)
+        assert (close.outcome, close.reason) == (
+            Outcome.CORRECT,
+            "the same number within the tolerance: -1000",
+        )
+        assert graded("-1000", "-1001.1", tolerance=tolerance).outcome is Outcome.WRONG
     assert outcome("1000.0000001", "1000") is Outcome.WRONG
     with pytest.raises(UsageError, match="relative tolerance"):
         NumberVerifier(1.5)

@@ -1,0 +1,110 @@
+"""Runs side by side in a table, and problems in lists with a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.table import Table
+
+from hierarchical_reasoning.cli.figures import accuracy_text, cost_text
+from hierarchical_reasoning.cli.trace_view import truth_text
+from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results_reader import Agreement, RunFile, Tally
+from taxonomy.terminal import visible
+
+_WIDTHS = {"problem": 24, "outcome": 9, "extracted": 20, "truth": 20, "steps": 5, "reason": 100}
+"""Of the columns of a list; what is longer ends in "…"."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One file of the table."""
+
+    run: RunFile
+    tally: Tally
+    cost_usd: float | None
+    agreement: Agreement | None
+    """With the first file; None for that itself."""
+
+
+def run_table(rows: Sequence[Row]) -> Table:
+    """A row a file."""
+    columns: dict[str, list[str]] = {}
+    errors = any(row.tally.outcomes[Outcome.ERROR] for row in rows)
+    for row in rows:
+        for heading, cell in _cells(row, errors=errors, others=len(rows) > 1).items():
+            columns.setdefault(heading, []).append(visible(cell))
+    table = Table(title="Results", title_justify="left")
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def _cells(row: Row, *, errors: bool, others: bool) -> dict[str, str]:
+    facts, tally = row.run.facts, row.tally
+    usage = tally.usage
+    outcomes = (f"{tally.outcomes[outcome]:,} {outcome}" for outcome in Outcome if tally.outcomes[outcome])
+    return {
+        "file": str(row.run.path),
+        "model": facts.model_name,
+        "mode": f"level {facts.label_level}" if facts.use_hierarchical_reasoning else "vanilla",
+        "n": f"{tally.n:,}"
+        if tally.samples <= 1
+        else f"{tally.n:,} (up to {tally.samples} samples a problem)",
+        "accuracy, all": accuracy_text(tally.accuracy),
+        **({"accuracy, without errors": accuracy_text(tally.accuracy_completed)} if errors else {}),
+        "outcomes": ", ".join(outcomes) or "none",
+        "tokens a problem": f"{(usage.prompt_tokens + usage.completion_tokens) / tally.n:,.0f}"
+        if tally.n
+        else "-",
+        "cost": cost_text(row.cost_usd),
+        "seconds a problem": f"{tally.seconds / tally.n:.1f}" if tally.n else "-",
+        **({"beside the first file": _beside(row.agreement)} if others else {}),
+    }
+
+
+def _beside(agreement: Agreement | None) -> str:
+    if agreement is None:
+        return "-"
+    return (
+        f"same outcome on {agreement.same_outcome:,} of {agreement.shared:,}; "
+        f"{agreement.gained:,} gained, {agreement.lost:,} lost"
+    )
+
+
+def list_heading() -> str:
+    """The heading of a list of problems."""
+    return " ".join(_fit(name, width) for name, width in _WIDTHS.items()).rstrip()
+
+
+def list_line(entry: ResultEntry) -> str:
+    """A problem in a line of a list."""
+    cells = (
+        problem_name(entry.problem_id, entry.sample),
+        entry.outcome.value,
+        "-" if entry.extracted_answer is None else entry.extracted_answer,
+        truth_text(entry),
+        f"{len(entry.steps)}",
+        entry.reason,
+    )
+    return " ".join(_fit(cell, width) for cell, width in zip(cells, _WIDTHS.values(), strict=True)).rstrip()
+
+
+def differing_line(name: str, outcomes: Sequence[str]) -> str:
+    """A problem, or a heading, with a column for each file."""
+    return " ".join((_fit(name, _WIDTHS["problem"]), *(_fit(text, 9) for text in outcomes))).rstrip()
+
+
+def problem_name(problem_id: str, sample: int) -> str:
+    """What a list calls a problem; a sample but the first is told."""
+    return f"{problem_id}#{sample}" if sample else problem_id
+
+
+def _fit(text: str, width: int) -> str:
+    line = " ".join(visible(text).split())
+    return set_cell_size(line if cell_len(line) <= width else set_cell_size(line, width - 1) + "…", width)

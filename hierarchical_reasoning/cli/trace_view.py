@@ -1,0 +1,100 @@
+"""One trace in full: what was thought, under which thought type, what it took, and how it ended.
+
+A thought type has the same colour wherever it occurs, in every run. Text of models and problems is printed as it is:
+never read as markup, its control characters made visible.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import zlib
+from collections.abc import Iterator
+
+from rich.color import Color
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from hierarchical_reasoning.cli.figures import cost_text
+from hierarchical_reasoning.results import ResultEntry, StepRecord, TokenUsage
+from hierarchical_reasoning.results_reader import RunFile
+from taxonomy.terminal import visible
+
+_HUES = 24
+"""As many colours as can be told apart."""
+
+
+def show_trace(console: Console, run: RunFile, entry: ResultEntry) -> None:
+    """Print the trace of `entry`, which is one of `run`."""
+    for part in _parts(run, entry):
+        console.print(part, soft_wrap=True)
+
+
+def colour_of(thought_type: str) -> Style:
+    """The colour that a thought type has everywhere."""
+    hue = zlib.crc32(thought_type.encode()) % _HUES / _HUES
+    red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, 0.6, 0.7))
+    return Style(color=Color.from_rgb(red, green, blue), bold=True)
+
+
+def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
+    mode = f"level {entry.label_level}" if entry.use_hierarchical else "vanilla"
+    sample = f", sample {entry.sample}" if entry.sample else ""
+    category = "" if entry.category is None else f", category {entry.category}"
+    where = f"{run.path}: {run.facts.model_name}, {mode}"
+    yield _text(f"{where}\n", "dim")
+    yield _text(f"{entry.problem_id}{sample}{category}", "bold")
+    yield _text(f"{entry.problem}\n")
+    for number, step in enumerate(entry.steps, start=1):
+        yield from _step(number, step)
+    yield _text("\nresponse", "bold")
+    yield _text(entry.final_response)
+    yield _text("\noutcome", "bold").append_text(_text(f" {entry.outcome}: {entry.reason}", ""))
+    how = f" ({entry.extracted_by})" if entry.extracted_by else ""
+    answer = "none" if entry.extracted_answer is None else f"{entry.extracted_answer}{how}"
+    yield _text(f"extracted answer: {answer}")
+    yield _text(f"ground truth: {truth_text(entry)}")
+    if entry.error is not None:
+        yield _text(f"error: {entry.error.type}: {entry.error.message}", "red")
+    for role, usage in entry.usage.items():
+        cached = f", {usage.from_cache:,} of them received before" if usage.from_cache else ""
+        yield _text(f"{role}: {usage.calls:,} calls{cached}, {_tokens(usage)}, {cost_text(usage.cost_usd)}")
+        for reason, count in sorted(usage.repeats.items()):
+            yield _text(f"{role}: asked again after {reason}: {count:,}")
+    yield _text(f"seconds: {entry.seconds:.1f}")
+    for note in entry.notes:
+        yield _text(f"note: {note}")
+
+
+def _step(number: int, step: StepRecord) -> Iterator[Text]:
+    probability = (step.planner_probabilities or {}).get(step.thought_type)
+    said = [] if probability is None else [f"chosen with {100 * probability:.0f} %"]
+    for role, usage in (("planner", step.planner_usage), ("reasoner", step.reasoner_usage)):
+        if usage is not None:
+            said.append(f"{role} {_tokens(usage)}")
+    if step.truncated:
+        said.append("cut off")
+    heading = Text(f"{number}. ", "bold").append(
+        f"[{visible(step.thought_type)}]", colour_of(step.thought_type)
+    )
+    yield heading.append(f"  {'; '.join(said)}", "dim")
+    if step.thought:
+        yield _text(step.thought)
+    for note in step.notes:
+        yield _text(f"note: {note}", "dim")
+
+
+def truth_text(entry: ResultEntry) -> str:
+    """The ground truth in a line; accepted answers with " or " between them."""
+    truth = entry.ground_truth
+    return "none given" if truth is None else truth if isinstance(truth, str) else " or ".join(truth)
+
+
+def _tokens(usage: TokenUsage) -> str:
+    return (
+        f"{usage.prompt_tokens:,} tokens in ({usage.cached_tokens:,} cached), {usage.completion_tokens:,} out"
+    )
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(visible(text), style)

@@ -1,0 +1,226 @@
+"""Grading what was predicted before: rows with a prediction each, or the entries of a run.
+
+Predictions are read, graded and handed on one after the other, in the order of their file, so that a file may be larger
+than memory. A prediction whose grading failed has the outcome `error`, as in a run; a row that cannot be read, or whose
+ground truth cannot be used, ends it all, with the place in the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from hierarchical_reasoning.errors import JournalError, ProblemFileError, ResultsFileError, VerifierError
+from hierarchical_reasoning.intervals import Accuracy
+from hierarchical_reasoning.journal import read_header
+from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.problems.columns import is_missing
+from hierarchical_reasoning.problems.plain import TEXT_FIELDS
+from hierarchical_reasoning.problems.reading import ProblemFile, open_problems
+from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results_reader import RunFile, open_run
+from hierarchical_reasoning.runner import FATAL
+from hierarchical_reasoning.summary import ALARM_FROM
+from hierarchical_reasoning.verifiers import Grade, Verifier
+from llm_backends import BackendError, Spent
+
+PREDICTION_FIELD = "prediction"
+TRUNCATED_FIELD = "truncated"
+NO_TEXT = "(the problem's text is not given)"
+IN_FLIGHT = 16
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was answered to a problem."""
+
+    problem: Problem
+    text: str
+    place: str
+    """Where it stands, such as "answers.jsonl, line 7"."""
+    truncated: bool = False
+    sample: int | None = None
+    """Which of several attempts; None where the file does not say."""
+    error: str | None = None
+    """Why there is none: the call failed."""
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """How rows with predictions are laid out; None and "auto": as problems are in any file."""
+
+    prediction_field: str = PREDICTION_FIELD
+    problem_field: str | None = None
+    answer_field: str | None = None
+    problem_shape: str = "auto"
+
+
+@dataclass(frozen=True)
+class PredictionFile:
+    """A file of predictions, opened."""
+
+    predictions: Iterator[Prediction]
+    """To be gone through once. Raises ProblemFileError, ResultsFileError or JournalError on the way."""
+    notes: tuple[str, ...]
+    """What the user should know of how it is read."""
+
+
+@dataclass
+class GradeTally:
+    """The grades in numbers."""
+
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    errors_with_truth: int = 0
+    spent: Spent = field(default_factory=Spent)
+    """By the judge."""
+    causes: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
+    """Of what was not correct: the outcome and the fixed part of the reason."""
+
+    def add(self, grade: Grade, *, has_truth: bool) -> None:
+        self.outcomes[grade.outcome] += 1
+        self.errors_with_truth += grade.outcome is Outcome.ERROR and has_truth
+        if grade.spent is not None:
+            self.spent += grade.spent
+        if grade.outcome is not Outcome.CORRECT:
+            self.causes[grade.outcome, grade.reason.partition(":")[0]] += 1
+
+    @property
+    def n(self) -> int:
+        return self.outcomes.total()
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """Over all with a ground truth; an error counts as not correct."""
+        graded = sum(count for outcome, count in self.outcomes.items() if outcome.is_correct is not None)
+        return Accuracy.of(self.outcomes[Outcome.CORRECT], graded + self.errors_with_truth)
+
+    @property
+    def alarm(self) -> str | None:
+        """What must not be overlooked."""
+        if self.n < ALARM_FROM or len(self.causes) != 1 or self.causes.total() < self.n:
+            return None
+        ((outcome, cause),) = self.causes
+        return (
+            None
+            if outcome is Outcome.UNGRADED
+            else f"ALL {self.n} failed for the same reason ({outcome}: {cause})"
+        )
+
+
+def open_predictions(
+    path: Path, rows: RowFormat, problems: Mapping[str, Problem] | None = None
+) -> PredictionFile:
+    """Open a results file or a journal of a run, or else rows of any format that problems are read from.
+
+    `problems` gives back by id what a results file leaves out of a problem, such as `fen` and `choices`. Raises
+    ProblemFileError, ResultsFileError or JournalError.
+    """
+    run = _run_of(path)
+    if run is not None:
+        return PredictionFile(_of_run(run, problems), run.notes)
+    file = open_problems(
+        path,
+        shape=rows.problem_shape,
+        problem_field=rows.problem_field,
+        answer_field=rows.answer_field,
+        flag="FILE",
+    )
+    return PredictionFile(_of_rows(file, rows), file.notes)
+
+
+async def graded(
+    verifier: Verifier, predictions: Iterable[Prediction], *, in_flight: int = IN_FLIGHT
+) -> AsyncIterator[tuple[Prediction, Grade]]:
+    """Each prediction with its grade, in the order given.
+
+    Raises:
+        UsageError, BackendError: a ground truth that cannot be used, or what no further grade could survive.
+    """
+    window: deque[tuple[Prediction, asyncio.Task[Grade]]] = deque()
+    try:
+        for prediction in predictions:
+            window.append((prediction, asyncio.create_task(_grade(verifier, prediction))))
+            if len(window) == in_flight:
+                first, task = window.popleft()
+                yield first, await task
+        while window:
+            first, task = window.popleft()
+            yield first, await task
+    finally:
+        for _, task in window:
+            task.cancel()
+        await asyncio.gather(*(task for _, task in window), return_exceptions=True)
+
+
+async def _grade(verifier: Verifier, prediction: Prediction) -> Grade:
+    if prediction.error is not None:
+        return Grade(Outcome.ERROR, None, prediction.error, "")
+    problem = prediction.problem
+    try:
+        if verifier.ground_truth(problem) is not None:
+            verifier.check(problem)
+        return await verifier.grade(problem, prediction.text, truncated=prediction.truncated)
+    except ProblemFileError as error:
+        raise ProblemFileError(f"{prediction.place}: {error}") from error
+    except FATAL:
+        raise
+    except (BackendError, VerifierError) as error:
+        spent = error.spent if isinstance(error, BackendError) else None
+        return Grade(Outcome.ERROR, None, f"{type(error).__name__}: {error}", "", spent)
+
+
+def _run_of(path: Path) -> RunFile | None:
+    """The run that a file records; None where it is none."""
+    try:
+        if path.suffix == ".jsonl":
+            read_header(path)
+        return open_run(path) if path.suffix in (".json", ".jsonl") else None
+    except (JournalError, ResultsFileError):
+        return None
+
+
+def _of_run(run: RunFile, problems: Mapping[str, Problem] | None) -> Iterator[Prediction]:
+    for entry in run.entries():
+        place = f"{run.path}, problem {entry.problem_id!r}"
+        yield Prediction(
+            _problem_of(entry, problems, place),
+            entry.final_response,
+            place,
+            entry.outcome is Outcome.TRUNCATED,
+            entry.sample,
+            entry.reason if entry.outcome is Outcome.ERROR else None,
+        )
+
+
+def _problem_of(entry: ResultEntry, problems: Mapping[str, Problem] | None, place: str) -> Problem:
+    if problems is None:
+        return Problem(entry.problem_id, entry.problem, entry.ground_truth, entry.category, {})
+    problem = problems.get(entry.problem_id)
+    if problem is None or problem.text != entry.problem:
+        what = "is not there" if problem is None else "has another text there"
+        raise ProblemFileError(
+            f"{place}: the problem {what}; give the file of the run's problems with --input_file"
+        )
+    return problem
+
+
+def _of_rows(file: ProblemFile, rows: RowFormat) -> Iterator[Prediction]:
+    texts = (rows.problem_field,) if rows.problem_field else TEXT_FIELDS
+    for row in file.rows:
+        place = f"{file.source}, {row.place}"
+        if file.shape.name == "plain" and all(is_missing(row.fields.get(name)) for name in texts):
+            row = replace(row, fields={**row.fields, texts[0]: NO_TEXT})
+        text = row.fields.get(rows.prediction_field)
+        if not isinstance(text, str | int | float) or isinstance(text, bool):
+            what = "is missing" if text is None else f"must be text, not {type(text).__name__}"
+            raise ProblemFileError(
+                f"{place}: `{rows.prediction_field}` {what}; name the field with --prediction_field"
+            )
+        truncated = row.fields.get(TRUNCATED_FIELD, False)
+        if not isinstance(truncated, bool):
+            raise ProblemFileError(f"{place}: `{TRUNCATED_FIELD}` must be true or false, not {truncated!r}")
+        yield Prediction(file.shape.problem(row), str(text), place, truncated)

@@ -1,0 +1,200 @@
+"""The numbers of a run, found in one pass over its entries, none of which is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import reduce
+
+from hierarchical_reasoning.intervals import Accuracy
+from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.results import ResultEntry, RoleUsage, Summary, sum_of_costs
+from hierarchical_reasoning.sampling import Sampled, summarize_samples
+from hierarchical_reasoning.wording import counted
+
+ALARM_FROM = 3
+"""With fewer problems, that all fail alike says nothing."""
+_FAILURES = (Outcome.WRONG, Outcome.NO_ANSWER, Outcome.TRUNCATED, Outcome.ERROR)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a complete run has."""
+
+    n: int
+    """Entries."""
+    samples: int = 1
+    """A problem."""
+    seed: int = 0
+    """Draws tied votes and what intervals are found from."""
+    ballot: Callable[[str], str] = str
+    """An answer in the form that equal answers share."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """What it took besides the entries themselves."""
+
+    wall_seconds: float | None = None
+    n: int = 1
+    unfinished: Iterable[Mapping[str, RoleUsage]] = ()
+    """What was spent on attempts that were left unfinished."""
+    besides: Mapping[str, RoleUsage] = field(default_factory=dict)
+    """What was spent on no problem in particular, by role."""
+
+
+def summarize(
+    entries: Iterable[ResultEntry],
+    *,
+    plan: Plan | None = None,
+    superseded: Iterable[ResultEntry] = (),
+    sessions: Sessions | None = None,
+    stopped: str | None = None,
+) -> Summary:
+    """The numbers of a run, both denominators of accuracy, and what must be said loudly.
+
+    Args:
+        entries: one a problem and sample, the samples of a problem one after the other.
+        plan: what they would be if none was missing; None: one sample a problem, and none is.
+        superseded: attempts that ended in an error and were made again; they were paid for too.
+        sessions: in which they were made.
+        stopped: why some are missing, where some are.
+    """
+    tally, sessions = _Tally(), sessions or Sessions()
+    for entry in entries:
+        tally.add(entry, plan)
+    plan = plan or Plan(tally.n)
+    usage = {**sessions.besides, **tally.usage}
+    earlier: dict[str, RoleUsage] = {}
+    for used in (*(entry.usage for entry in superseded), *sessions.unfinished):
+        _add(earlier, used)
+    costs = [used.cost_usd for used in (*usage.values(), *earlier.values())]
+    missing = plan.n - tally.n
+    accuracy, accuracy_completed = tally.accuracies(plan)
+    return Summary(
+        n=tally.n,
+        outcomes={outcome: tally.outcomes[outcome] for outcome in Outcome},
+        accuracy=accuracy,
+        accuracy_completed=accuracy_completed,
+        usage=usage,
+        usage_of_earlier_attempts=earlier,
+        cost_usd=None if not costs else reduce(sum_of_costs, costs),
+        tokens_per_problem=tally.tokens / tally.n_problems if tally.n_problems else None,
+        seconds=tally.seconds,
+        wall_seconds=sessions.wall_seconds,
+        sessions=sessions.n,
+        alarms=tuple(tally.alarms(missing, stopped)),
+        thoughts_cut_off=tally.thoughts_cut_off,
+        stopped=stopped if missing else None,
+        missing=missing,
+        sampling=None
+        if plan.samples == 1
+        else summarize_samples(tally.problems, samples=plan.samples, seed=plan.seed),
+    )
+
+
+@dataclass
+class _Tally:
+    """What is counted, entry by entry."""
+
+    n: int = 0
+    n_problems: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    errors_with_truth: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    thoughts_cut_off: int = 0
+    usage: dict[str, RoleUsage] = field(default_factory=dict)
+    problems: dict[str, list[Sampled]] = field(default_factory=dict)
+    """Where problems have several samples."""
+    first: ResultEntry | None = None
+    last_id: str | None = None
+    causes: set[str] = field(default_factory=set)
+    error_causes: Counter[str] = field(default_factory=Counter)
+    all_failed: bool = True
+    one_answer: bool = True
+    """All entries so far have the same answer."""
+    one_truth: bool = True
+
+    def add(self, entry: ResultEntry, plan: Plan | None) -> None:
+        self.first = self.first or entry
+        self.n += 1
+        self.n_problems += entry.problem_id != self.last_id
+        self.last_id = entry.problem_id
+        self.outcomes[entry.outcome] += 1
+        self.tokens += sum(used.prompt_tokens + used.completion_tokens for used in entry.usage.values())
+        self.seconds += entry.seconds
+        self.thoughts_cut_off += sum(step.truncated for step in entry.steps)
+        _add(self.usage, entry.usage)
+        is_error = entry.outcome is Outcome.ERROR
+        self.errors_with_truth += is_error and entry.ground_truth is not None
+        if plan is not None and plan.samples > 1:
+            self.problems.setdefault(entry.problem_id, []).append(_sampled(entry, plan.ballot))
+        cause = _cause(entry)
+        self.causes.add(cause)
+        if is_error:
+            self.error_causes[cause] += 1
+        self.all_failed &= entry.outcome in _FAILURES
+        self.one_answer &= entry.extracted_answer == self.first.extracted_answer
+        self.one_truth &= entry.ground_truth == self.first.ground_truth
+
+    def accuracies(self, plan: Plan) -> tuple[Accuracy, Accuracy]:
+        """Over all, and over what was completed."""
+        correct = self.outcomes[Outcome.CORRECT]
+        completed = sum(count for outcome, count in self.outcomes.items() if outcome.is_correct is not None)
+        if plan.samples == 1:
+            everything = completed + self.errors_with_truth
+            return Accuracy.of(correct, everything), Accuracy.of(correct, completed)
+        pairs: Counter[tuple[float, float]] = Counter()
+        pairs_completed: Counter[tuple[float, float]] = Counter()
+        for sampled in self.problems.values():
+            right = sum(one.is_correct is True for one in sampled)
+            pairs[right, sum(one.has_truth for one in sampled)] += 1
+            pairs_completed[right, sum(one.is_correct is not None for one in sampled)] += 1
+        return Accuracy.of_samples(pairs, plan.seed), Accuracy.of_samples(pairs_completed, plan.seed)
+
+    def alarms(self, missing: int, stopped: str | None) -> list[str]:
+        noun = "problem" if self.n == self.n_problems else "sample"
+        alarms = []
+        if missing:
+            because = f" ({stopped})" if stopped else ""
+            alarms.append(
+                f"these results are partial: {missing} of {counted(self.n + missing, noun)} missing{because}; "
+                "go on with --resume"
+            )
+        if self.n < ALARM_FROM or self.first is None:
+            return alarms
+        errors = self.outcomes[Outcome.ERROR]
+        if self.all_failed and len(self.causes) == 1:
+            alarms.append(
+                f"ALL {self.n} {noun}s failed for the same reason ({self.first.outcome}: {self.causes.copy().pop()}); "
+                f"the first is {self.first.problem_id}: {self.first.reason}"
+            )
+        elif errors * 2 >= self.n:
+            named = ", ".join(f"{cause} ({count})" for cause, count in self.error_causes.most_common())
+            alarms.append(f"{errors} of {self.n} {noun}s ended in an error: {named}")
+        if self.one_answer and self.first.extracted_answer is not None and not self.one_truth:
+            alarms.append(f"every one of the {self.n} answers is the same: {self.first.extracted_answer!r}")
+        return alarms
+
+
+def _add(usage: dict[str, RoleUsage], more: Mapping[str, RoleUsage]) -> None:
+    for role, used in more.items():
+        usage[role] = usage[role] + used if role in usage else used
+
+
+def _sampled(entry: ResultEntry, ballot: Callable[[str], str]) -> Sampled:
+    answer = entry.extracted_answer
+    return Sampled(
+        answer=answer,
+        ballot=None if answer is None else ballot(answer),
+        is_correct=entry.is_correct,
+        has_truth=entry.is_correct is not None
+        or (entry.outcome is Outcome.ERROR and entry.ground_truth is not None),
+    )
+
+
+def _cause(entry: ResultEntry) -> str:
+    """The part of a reason that does not change from problem to problem (see `Grade.reason`)."""
+    return entry.error.type if entry.error else entry.reason.partition(":")[0]
