@@ -30,7 +30,7 @@ from taxonomy.naming import (
     name_node,
 )
 from taxonomy.node_facts import NodeFacts
-from taxonomy.phrases import distinctive_phrases
+from taxonomy.phrases import distinctive_phrases, without_content
 
 _PHRASES_SHOWN = 2
 _WORDS_OF_A_CHUNK = 5
@@ -199,7 +199,7 @@ class _Proposals:
         ]
         if said:
             return said
-        words = node.examples[0].split() if node.examples else []
+        words = without_content(node.examples[0]).split() if node.examples else []
         if not words:
             return ["Steps without words"]
         begins = " ".join(words[:_WORDS_OF_A_CHUNK])

@@ -114,7 +114,16 @@ def _best(telling: NDArray[np.float64], phrases: Sequence[str], most: int) -> tu
         # "let me" and "me check" are one and the same thing said.
         if not any(words & set(other.split()) for other in taken):
             taken.append(phrase)
-    return tuple(" ".join(_MASKS.get(word, word) for word in phrase.split()) for phrase in taken)
+    return tuple(map(_shown, taken))
+
+
+def without_content(text: str) -> str:
+    """The text with its formulas and numbers masked as in phrases."""
+    return _shown(mask_content(text))
+
+
+def _shown(phrase: str) -> str:
+    return " ".join(_MASKS.get(word, word) for word in phrase.split())
 
 
 def _longest(

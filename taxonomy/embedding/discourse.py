@@ -115,7 +115,7 @@ def function_scores(seen: NDArray[np.float64]) -> NDArray[np.float64]:
 def _strongest_directions(columns: NDArray[np.float64]) -> NDArray[np.float64]:
     """The rows' first principal components, each column counting alike: (rows, `_DIRECTIONS`)."""
     centred = columns - columns.mean(axis=0)
-    centred /= centred.std(axis=0) + _DEVIATION_FLOOR
+    centred /= np.sqrt(np.einsum("ij,ij->j", centred, centred) / len(centred)) + _DEVIATION_FLOOR
     _, directions = np.linalg.eigh(centred.T @ centred)
     strongest: NDArray[np.float64] = np.round(centred @ directions[:, -_DIRECTIONS:], _DECIMALS)
     return strongest

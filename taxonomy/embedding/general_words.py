@@ -35,7 +35,8 @@ def general_words(texts: Sequence[str], problems: Sequence[str], *, most: int) -
         presence = csr_array(counter.fit_transform(texts), dtype=np.float64)
     except ValueError:  # no words at all
         return np.zeros((len(texts), 0))
-    _, problem_of = np.unique(np.asarray(problems), return_inverse=True)
+    numbers = {problem: number for number, problem in enumerate(dict.fromkeys(problems))}
+    problem_of = np.array([numbers[problem] for problem in problems])
     n_texts_on = np.bincount(problem_of)
     membership = csr_array(
         (np.ones(len(texts)), (problem_of, np.arange(len(texts)))), shape=(len(n_texts_on), len(texts))

@@ -102,6 +102,15 @@ async def test_in_a_journal_the_last_attempt_counts(tmp_path: Path, second: Fini
     assert Outcome.ERROR not in outcomes
 
 
+async def test_samples_of_a_problem_count_together(tmp_path: Path) -> None:
+    finished = await run_with(config_for(tmp_path, samples=4, temperature=1.0))
+    row = row_of(shown(finished.path), finished.path.name)
+    assert row[3] == "24 (up to 4 samples a problem)"
+    assert row[4] == "50.0 % [16.7, 83.3] (12 of 24)", "problems are drawn again, and there are six"
+    assert "sample 3" in shown(finished.path, "--trace", "p1", "--sample", 3)
+    assert "p1#3 " in shown(finished.path, "--outcome", "wrong")
+
+
 def test_an_unfinished_run_is_shown(first: Finished, tmp_path: Path) -> None:
     torn = tmp_path / "torn.jsonl"
     lines = first.journal.read_bytes().splitlines(keepends=True)
