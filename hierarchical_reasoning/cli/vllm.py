@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -195,13 +196,12 @@ def logs(port: int | None, follow: bool, lines: int, log_dir: Path) -> None:
         end = tail.read_new() if follow else last_lines(log, lines)
         for line in end[len(end) - min(lines, len(end)) :]:
             click.echo(line)
-        while follow:
-            try:
-                time.sleep(_LOG_POLL_S)
-            except KeyboardInterrupt:
-                return
-            for line in tail.read_new():
-                click.echo(line)
+        if follow:
+            with contextlib.suppress(KeyboardInterrupt):  # how one stops following
+                while True:
+                    for line in tail.read_new():
+                        click.echo(line)
+                    time.sleep(_LOG_POLL_S)
 
 
 def main(command: str) -> None:

@@ -42,7 +42,7 @@ def general_words(texts: Sequence[str], problems: Sequence[str], *, most: int) -
         (np.ones(len(texts)), (problem_of, np.arange(len(texts)))), shape=(len(n_texts_on), len(texts))
     )
     uses = (membership @ presence).tocoo()
-    on, word = uses.coords
+    on, word = uses.row, uses.col
     n_uses = presence.sum(axis=0)
     share, due = uses.data / n_uses[word], n_texts_on[on] / len(texts)
     divergence = np.bincount(word, weights=share * np.log(share / due), minlength=len(n_uses))

@@ -58,7 +58,7 @@ def rollouts() -> list[Rollout]:
     return make_rollouts()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rollouts_with() -> Callable[..., list[Rollout]]:
     return make_rollouts
 

@@ -81,14 +81,12 @@ COSTS: dict[str, tuple[object, tuple[str, ...]]] = {
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(tmp_path_factory: pytest.TempPathFactory, rollouts_with: MakeRollouts) -> Path:
     """A directory with a file of undivided traces and the stages of a build of it."""
-    from conftest import make_rollouts
-
     here = tmp_path_factory.mktemp("built")
     rollouts = [
         Rollout(r.id, r.problem, (), text="\n\n".join(f"So. {chunk.text}" for chunk in r.chunks))
-        for r in make_rollouts()
+        for r in rollouts_with()
     ]
     write_rollouts(rollouts, here / "r.jsonl")
     asyncio.run(build_directory([here / "r.jsonl"], here / "tree", PipelineParameters(levels=4)))

@@ -99,6 +99,27 @@ def test_any_text_gives_finite_unit_rows_whatever_the_order(texts, order: random
     np.testing.assert_array_equal(discourse_vectors([steps[i] for i in places]), rows[places])
 
 
+def test_steps_that_are_alike_have_one_row_and_say_nothing_beyond_their_function():
+    rows = discourse_vectors([StepText("So x = 4.", trace_id="t")] * 7)
+    np.testing.assert_array_equal(rows, np.repeat(rows[:1], 7, axis=0))
+    np.testing.assert_array_equal(rows[:, len(FUNCTIONS) :], 0)
+
+
+def test_words_that_no_rule_knows_tell_steps_apart():
+    """In a language without a single cue, on three problems: what is said on all of them counts."""
+    problems = ("Äpfel", "Birnen", "Kirschen")
+    plans, sums = (
+        [
+            StepText(f"{said} {problem} {rest}", trace_id=problem, problem=problem, place=20, trace_length=60)
+            for problem in problems
+            for _ in range(5)
+        ]
+        for said, rest in (("Nun werden", "gezählt"), ("Demnach sind", "vorhanden"))
+    )
+    rows = discourse_vectors(plans + sums)
+    assert (rows[:15] @ rows[15:].T).max() < (rows[:15] @ rows[:15].T).min()
+
+
 def test_labels_are_not_looked_at():
     bare = [in_the_middle("So x = 4."), in_the_middle("Wait.")]
     labeled = [StepText(s.text, "a", "b", "t", s.problem, s.place, s.trace_length) for s in bare]
