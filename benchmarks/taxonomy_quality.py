@@ -32,10 +32,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, normalize
 
 from taxonomy.clustering.agglomeration import agglomerate
-from taxonomy.embed import tfidf
 from taxonomy.embedding import StepText, embed, steps_of
 from taxonomy.embedding.cues import properties
 from taxonomy.embedding.discourse import function_scores
+from taxonomy.embedding.masked_tfidf import tfidf
 from taxonomy.reading import read_rollouts
 from taxonomy.rollouts import Rollout
 

@@ -26,8 +26,8 @@ from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import v_measure_score
 
-from taxonomy.embed import tfidf
 from taxonomy.embedding import DEFAULT_METHOD, StepText, embed, steps_of
+from taxonomy.embedding.masked_tfidf import tfidf
 from taxonomy.embedding.sentences import minilm_path
 from taxonomy.reading import read_rollouts
 from taxonomy.refining.labels import lesson_of_labels

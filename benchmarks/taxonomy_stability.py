@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
+from taxonomy.building.growing import grow_from_vectors
 from taxonomy.clustering import LevelRules
 from taxonomy.embedding import StepText, embed, steps_of
-from taxonomy.growing import grow_from_vectors
 from taxonomy.reading import read_inputs
 
 Vectors = NDArray[np.float64]

@@ -1,7 +1,7 @@
 """Thought-type taxonomies: from labeled rollouts to a tree, and from a tree to the options of a level.
 
 Light to import: numerical and graph libraries are loaded by the functions and modules that need them
-(`taxonomy.build`, `taxonomy.directory`, `taxonomy.examples`).
+(`taxonomy.building.given_labels`, `taxonomy.directory`, `taxonomy.examples`).
 """
 
 from taxonomy.directory import load_taxonomy

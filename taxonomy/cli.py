@@ -76,18 +76,38 @@ def _show_tree(taxonomy: Taxonomy) -> None:
     branches: dict[str, Tree] = {}
     tree = Tree("")
     for node in taxonomy.walk():
-        line = Text(_one_line(node.label)).append(_size(node), style="dim")
-        if node.parent_id is None:
-            tree = Tree(line)
-            branches[node.node_id] = tree
-        else:
-            branches[node.node_id] = branches[node.parent_id].add(line)
+        if _is_repeated(taxonomy, node):
+            branches[node.node_id] = branches[str(node.parent_id)]
+            continue
+        line = Text(_one_line(node.label)).append(_size(node) + _levels(taxonomy, node), style="dim")
+        tree = branches[node.parent_id].add(line) if node.parent_id is not None else Tree(line)
+        branches[node.node_id] = tree
+    tree = branches[taxonomy.root.node_id]
     console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, emoji=False, width=_FILE_WIDTH)
     console.print(tree)
     sizes = ", ".join(str(len(taxonomy.at_level(level))) for level in taxonomy.levels)
     _say(f"levels {taxonomy.levels[0]} to {taxonomy.levels[-1]}, with {sizes} thought types")
+
+
+def _is_repeated(taxonomy: Taxonomy, node: TaxonomyNode) -> bool:
+    """Whether a node is its parent, which no cut divided, once more."""
+    if node.parent_id is None:
+        return False
+    parent = taxonomy.node(node.parent_id)
+    same = (parent.label, parent.size) == (node.label, node.size)
+    return same and len(taxonomy.children(parent.node_id)) == 1
+
+
+def _levels(taxonomy: Taxonomy, node: TaxonomyNode) -> str:
+    """The levels on which a node is there unchanged, where these are several."""
+    first = last = taxonomy.depth(node.node_id)
+    below = taxonomy.children(node.node_id)
+    while len(below) == 1 and _is_repeated(taxonomy, below[0]):
+        last += 1
+        below = taxonomy.children(below[0].node_id)
+    return f", levels {first} to {last}" if last > first else ""
 
 
 def _size(node: TaxonomyNode) -> str:

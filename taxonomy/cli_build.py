@@ -12,9 +12,9 @@ from taxonomy.terminal import visible
 
 if TYPE_CHECKING:
     from llm_backends import Backend, ReplyCache
-    from taxonomy.pipeline import PipelineResult
-    from taxonomy.pipeline_parameters import PipelineParameters
-    from taxonomy.stages import StageReport
+    from taxonomy.building.parameters import PipelineParameters
+    from taxonomy.building.pipeline import PipelineResult
+    from taxonomy.building.stages import StageReport
 
 _REPLIES_FILE = "replies.sqlite"
 _CHUNKERS = ("sentences", "paragraphs", "llm")
@@ -172,8 +172,8 @@ def build(
     Instead of chunks there may be a text of the whole trace; labels may be absent, and are clustered for then. Stages
     are kept: what did not change since the last build, or since it was killed, is not done again.
     """
-    from taxonomy.pipeline import stages_beside
-    from taxonomy.pipeline_parameters import PipelineParameters
+    from taxonomy.building.parameters import PipelineParameters
+    from taxonomy.building.pipeline import stages_beside
 
     if output == Path():
         raise click.BadParameter("is empty, a directory is needed", param_hint="--output")
@@ -194,7 +194,7 @@ async def _build(
     framework: str | None,
     model: dict[str, Any],
 ) -> "PipelineResult":
-    from taxonomy.pipeline import build_directory
+    from taxonomy.building.pipeline import build_directory
 
     backend, cache = _backend(parameters, framework, model, stages_dir)
     try:

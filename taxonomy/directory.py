@@ -3,7 +3,7 @@
 A directory holds `labeled_hierarchical_tree.gml` (or, failing that, `hierarchical_tree.gml`), tables of
 labels for nodes that the GML leaves unlabeled, one table of chunks per level, and maybe one of each node's most typical
 chunks. A bare `.gml` file is a taxonomy too, only without chunks; one of the two names above is labeled by the tables
-beside it. Writing is in `taxonomy.directory_writer`.
+beside it. Writing is in `taxonomy.building.directory_writer`.
 """
 
 import csv

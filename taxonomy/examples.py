@@ -237,7 +237,7 @@ def most_relevant_first(drawn: Mapping[str, Sequence[str]], count: int) -> dict[
     everything = [text for texts in drawn.values() for text in texts]
     if not everything:
         return dict.fromkeys(drawn, ())
-    from taxonomy.embed import tfidf
+    from taxonomy.embedding.masked_tfidf import tfidf
 
     vectors = tfidf(everything)
     picked: dict[str, tuple[str, ...]] = {}

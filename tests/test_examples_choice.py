@@ -21,8 +21,8 @@ from llm_backends import (
     UnparsedSchemaError,
 )
 from taxonomy import Chunk, ExamplesCacheError, Rollout
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.examples import ExampleParameters, LevelExamples, examples_cache_path, examples_for_level
 from taxonomy.examples_by_model import choose_with_model, schema_for
 

@@ -85,7 +85,7 @@ def _embedder(method: str) -> "Embedder":
 
 
 def _tfidf(steps: Sequence[StepText], dimensions: int | None, seed: int) -> "Vectors":
-    from taxonomy.embed import embed_texts, mask_content
+    from taxonomy.embedding.masked_tfidf import embed_texts, mask_content
 
     texts = [mask_content(step.meaning) if step.label is None else step.meaning for step in steps]
     return embed_texts(texts, dimensions=dimensions or _TFIDF_DIMENSIONS, seed=seed, mask=False)

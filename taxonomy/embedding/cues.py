@@ -1,7 +1,7 @@
 """What can be seen of a step without understanding it: wording, formulas, layout, place in the trace.
 
 `CUES` are English. They are matched against the lower-cased step with its formulas masked
-(`taxonomy.embed.mask_content`), so that no cue depends on the content of a formula.
+(`taxonomy.embedding.masked_tfidf.mask_content`), so that no cue depends on the content of a formula.
 """
 
 import re
@@ -12,7 +12,7 @@ from math import exp, log1p
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.embed import mask_content
+from taxonomy.embedding.masked_tfidf import mask_content
 from taxonomy.embedding.steps import StepText
 
 _LEAD_IN = (

@@ -5,13 +5,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import get_args
 
+from taxonomy.building.parameters import Basis, PipelineParameters
 from taxonomy.directory import MANIFEST_FILE, load_taxonomy
 from taxonomy.errors import BuildError
 from taxonomy.looking.assignments import read_assignments
 from taxonomy.looking.given_labels import ChunkKey, labels_of_directory
 from taxonomy.looking.source_rollouts import KeptStages, read_manifest
 from taxonomy.model import Taxonomy
-from taxonomy.pipeline_parameters import Basis, PipelineParameters
 from taxonomy.rollouts import Chunk, Rollout
 
 Grouping = Mapping[ChunkKey, str]

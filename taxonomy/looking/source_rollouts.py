@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taxonomy.chunking import CHUNKERS, chunk_by_rules, is_unchunked
+from taxonomy.building.pipeline import stages_beside
+from taxonomy.chunking.rules import CHUNKERS, chunk_by_rules, is_unchunked
 from taxonomy.directory import MANIFEST_FILE
 from taxonomy.errors import TaxonomyFileError
-from taxonomy.pipeline import stages_beside
 from taxonomy.reading import read_inputs
 from taxonomy.rollouts import Rollout, with_distinct_places
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from taxonomy.stages import Codec
+    from taxonomy.building.stages import Codec
 
 Result = TypeVar("Result")
 
@@ -64,12 +64,12 @@ class KeptStages:
 
     def vectors(self) -> "NDArray[np.floating[Any]] | None":
         """Of every chunk of the labeled rollouts, in order."""
-        from taxonomy.stage_files import VECTORS
+        from taxonomy.building.stage_files import VECTORS
 
         return self._result("embed", VECTORS)
 
     def _rollouts(self, stage: str) -> tuple[Rollout, ...] | None:
-        from taxonomy.stage_files import ROLLOUTS
+        from taxonomy.building.stage_files import ROLLOUTS
 
         found = self._result(stage, ROLLOUTS)
         return None if found is None else found[0]

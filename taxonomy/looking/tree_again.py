@@ -15,14 +15,14 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.built import BuiltTaxonomy
+from taxonomy.building.built import BuiltTaxonomy
+from taxonomy.building.parameters import Basis, PipelineParameters
+from taxonomy.building.stages import Codec, StageReport, Stages
+from taxonomy.building.tree_of_rollouts import TreeBuild
 from taxonomy.embedding import embed, steps_of
 from taxonomy.errors import BuildError
 from taxonomy.looking.given_labels import ChunkKey
-from taxonomy.pipeline_parameters import Basis, PipelineParameters
 from taxonomy.rollouts import Rollout
-from taxonomy.stages import Codec, StageReport, Stages
-from taxonomy.tree_of_rollouts import TreeBuild
 
 Vectors = NDArray[np.floating[Any]]
 Result = TypeVar("Result")

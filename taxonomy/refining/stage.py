@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from taxonomy.building.parameters import Basis, PipelineParameters
+from taxonomy.building.stage_files import REFINEMENT
+from taxonomy.building.stages import Stages
 from taxonomy.embedding import StepText, embed, steps_of
 from taxonomy.embedding.sentences import minilm_path
 from taxonomy.errors import BuildError
-from taxonomy.pipeline_parameters import Basis, PipelineParameters
 from taxonomy.refining.judged import lesson_of_judgements
 from taxonomy.refining.labels import lesson_of_labels
 from taxonomy.refining.refinement import Refinement
 from taxonomy.refining.triplets import Lesson
 from taxonomy.rollouts import Rollout
-from taxonomy.stage_files import REFINEMENT
-from taxonomy.stages import Stages
 
 if TYPE_CHECKING:
     from llm_backends import Backend

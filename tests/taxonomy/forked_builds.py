@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
+from taxonomy.building.pipeline import stages_beside
 from taxonomy.cli import main
 from taxonomy.drawing import draw_tree
 from taxonomy.embedding import embed, steps_of
 from taxonomy.model import Taxonomy, TaxonomyNode
-from taxonomy.pipeline import stages_beside
 from taxonomy.rollouts import Chunk, Rollout
 
 
@@ -157,7 +157,7 @@ def run(arguments: list[str], output: Path, kill: Kill | None) -> None:
 
 def warm_up() -> None:
     """Load what is otherwise loaded when it is first used."""
-    import taxonomy.tree_of_rollouts  # noqa: F401
+    import taxonomy.building.tree_of_rollouts  # noqa: F401
 
     steps = list(steps_of([Rollout("a", "p", (Chunk(0, "So it is."), Chunk(1, "Wait.")))], with_labels=False))
     assert np.isfinite(embed(steps)).all()

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import BuildError, Chunk, Rollout, UnknownLabelError, label_transition_counts, read_rollouts
-from taxonomy.build import build_taxonomy
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.clustering.item_levels import choose_sizes
-from taxonomy.embed import mask_content
-from taxonomy.naming import MAX_DESCRIPTION_WORDS, Member, display_label, name_node
+from taxonomy.embedding.masked_tfidf import mask_content
+from taxonomy.naming.composed import MAX_DESCRIPTION_WORDS, Member, display_label, name_node
 from taxonomy.transitions import END, START
 
 MakeRollouts = Callable[..., list[Rollout]]

@@ -11,7 +11,7 @@ from forked_builds import Build, Kill, Plan, run_builds
 
 from llm_backends.scripted_server import Call, Reply, ScriptedServer
 from taxonomy import Chunk, Rollout, write_rollouts
-from taxonomy.pipeline import stages_beside
+from taxonomy.building.pipeline import stages_beside
 
 KILLS = 16
 MakeRollouts = Callable[..., list[Rollout]]

@@ -14,8 +14,8 @@ from forked_builds import Plan, run_builds
 from llm_backends import Request
 from llm_backends.scripted import ScriptedBackend
 from taxonomy import Rollout, write_rollouts
-from taxonomy.pipeline import build_directory
-from taxonomy.pipeline_parameters import PipelineParameters
+from taxonomy.building.parameters import PipelineParameters
+from taxonomy.building.pipeline import build_directory
 
 FEW = ("Multiplication", "Addition", "Result Check", "Answer Statement")
 SHUFFLES = 5

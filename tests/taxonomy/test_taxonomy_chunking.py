@@ -12,8 +12,8 @@ from llm_backends import Request
 from llm_backends.errors import ServerError
 from llm_backends.scripted import ScriptedBackend
 from taxonomy import BuildError, Chunk, Rollout
-from taxonomy.chunking import CHUNKERS, chunk_by_rules, split_paragraphs, split_sentences
-from taxonomy.chunking_by_model import PASSAGE_CHARACTERS, chunk_by_model, passages_of, slices_of
+from taxonomy.chunking.by_model import PASSAGE_CHARACTERS, chunk_by_model, passages_of, slices_of
+from taxonomy.chunking.rules import CHUNKERS, chunk_by_rules, split_paragraphs, split_sentences
 from taxonomy.described_kinds import DescribedKind
 from taxonomy.labeling import label_by_model
 
@@ -72,6 +72,11 @@ def test_joined_the_chunks_are_the_text(chunker: str, text: str) -> None:
                 "Two. \\end{b}",
             ],
         ),
+        (
+            'Done. >> FINAL ANSWER:\n"""\n(1 + 2) * 8 = 24. So.\n"""\nIs it?',
+            ["Done. ", '>> FINAL ANSWER:\n"""\n(1 + 2) * 8 = 24. So.\n"""\n', "Is it?"],
+        ),
+        ("Use this:\nA sum\nA product", ["Use this:\nA sum\n", "A product"]),
         (
             "```\nif a. Then $$ b.\n``` So $$ left. It is.",
             ["```\nif a. Then $$ b.\n``` So $$ left. ", "It is."],

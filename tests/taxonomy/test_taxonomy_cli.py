@@ -149,3 +149,20 @@ def test_show_real_trees(shared_data: Path) -> None:
     chess = shared_data / "taxonomies" / "chess_qwq_thought_tree_reconstructed.gml"
     assert "levels 0 to 6, with 1, 2, 4, 5, 12, 14, 15 thought types" in run("show", chess).output
     assert '"Tactical Analysis (Tactical Moves)": ' in run("show", chess, "--level", 6).output
+
+
+def test_show_prints_what_no_level_divides_once(tmp_path: Path) -> None:
+    (tmp_path / "tree.gml").write_text(
+        "graph [ directed 1\n"
+        + "".join(
+            f'node [ id {number} label "{number}" node_label "{label}" size {size} ]\n'
+            for number, (label, size) in enumerate(
+                [("All", 5), ("Plan", 3), ("Work", 2), ("Plan", 3), ("Work", 2)]
+            )
+        )
+        + "".join(f"edge [ source {a} target {b} ]\n" for a, b in ((0, 1), (0, 2), (1, 3), (2, 4)))
+        + "]"
+    )
+    shown = run("show", tmp_path / "tree.gml").stdout
+    assert shown.count("Plan (3), levels 1 to 2") == shown.count("Plan") == 1
+    assert "All (5)\n" in shown

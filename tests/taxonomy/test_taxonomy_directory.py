@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from taxonomy import OutputDirectoryError, Rollout, TaxonomyFileError, load_taxonomy, write_rollouts
-from taxonomy.build import BuiltTaxonomy, build_taxonomy
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import BuiltTaxonomy, build_taxonomy
 from taxonomy.directory import read_labeled_chunks
-from taxonomy.directory_writer import write_taxonomy_directory
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from taxonomy import Chunk, ExamplesCacheError, LevelError, Rollout
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.examples import ExampleParameters, examples_cache_path, examples_for_level
 from taxonomy.pickle_cache import import_pickle_cache
 

@@ -5,17 +5,17 @@ import numpy as np
 import pytest
 
 from taxonomy import Chunk, Rollout, TaxonomyFileError, load_taxonomy
-from taxonomy.build import build_taxonomy
-from taxonomy.built import BuiltTaxonomy
+from taxonomy.building.built import BuiltTaxonomy
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
+from taxonomy.building.parameters import PipelineParameters
+from taxonomy.building.pipeline import build_directory
+from taxonomy.building.typical_chunks import CHUNKS_A_NODE, READABLE_WORDS, typical_chunks
 from taxonomy.directory import EXAMPLES_FILE, read_examples
-from taxonomy.directory_writer import write_taxonomy_directory
-from taxonomy.embed import embed_texts
+from taxonomy.embedding.masked_tfidf import embed_texts
 from taxonomy.examples import examples_for_level
 from taxonomy.looking.html import tree_page
-from taxonomy.pipeline import build_directory
-from taxonomy.pipeline_parameters import PipelineParameters
 from taxonomy.rollouts import write_rollouts
-from taxonomy.typical_chunks import CHUNKS_A_NODE, READABLE_WORDS, typical_chunks
 
 
 async def built_in(directory: Path, rollouts: list[Rollout]) -> BuiltTaxonomy:

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from taxonomy import Rollout, Taxonomy, TaxonomyError, TaxonomyNode, load_taxonomy, write_rollouts
-from taxonomy.build import build_taxonomy
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.cli_looking import COMMANDS
-from taxonomy.directory_writer import write_taxonomy_directory
 from taxonomy.drawing import draw_tree, tree_figure
 from taxonomy.gml import gml_bytes, taxonomy_graph
 from taxonomy.looking.errors import LookingError, MissingPackageError

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import Rollout, Taxonomy, TaxonomyNode, load_taxonomy
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.gml import gml_bytes, taxonomy_graph
 from taxonomy.looking.diff import Change, TaxonomyDiff, diff_taxonomies
 

@@ -7,8 +7,8 @@ import pytest
 from chromium_page import CHROMIUM, chromium_page
 
 from taxonomy import Rollout, Taxonomy, TaxonomyNode, load_taxonomy
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.gml import gml_bytes, taxonomy_graph
 from taxonomy.looking.errors import LookingError
 from taxonomy.looking.html import tree_page

@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from llm_backends import Request
 from llm_backends.scripted import ScriptedBackend
 from taxonomy import Chunk, Rollout, load_taxonomy, write_rollouts
+from taxonomy.building.parameters import PipelineParameters
+from taxonomy.building.pipeline import build_directory, stages_beside
 from taxonomy.cli import main
 from taxonomy.looking.source_rollouts import KeptStages, read_source_files
 from taxonomy.looking.stability import Variation, measure_stability
 from taxonomy.looking.stats import taxonomy_stats
 from taxonomy.looking.traces import read_traces
-from taxonomy.pipeline import build_directory, stages_beside
-from taxonomy.pipeline_parameters import PipelineParameters
 
 FEW = ("Multiplication", "Addition", "Result Check", "Answer Statement")
 BASES: dict[str, dict[str, object]] = {

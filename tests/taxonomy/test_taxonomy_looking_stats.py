@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import Chunk, Rollout, TaxonomyFileError, load_taxonomy, read_rollouts
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.looking import Frame, LookingError, MissingPackageError, OutputFileError
 from taxonomy.looking.agreement import agreement
 from taxonomy.looking.assignments import node_sizes, read_assignments

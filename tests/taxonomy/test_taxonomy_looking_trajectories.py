@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import LevelError, Rollout, read_rollouts
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.looking.errors import LookingError, MissingPackageError
 from taxonomy.looking.traces import LevelTraces, Outcome, Step, Trace, read_traces
 from taxonomy.looking.trajectories import order_by_position, position_frame, transition_frame

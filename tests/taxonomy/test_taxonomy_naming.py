@@ -5,9 +5,9 @@ import pytest
 
 from taxonomy.embedding.discourse import FUNCTIONS
 from taxonomy.embedding.steps import StepText
-from taxonomy.functions import prevailing, shares, shown_functions
-from taxonomy.label_meanings import usual_meaning
-from taxonomy.naming import Member, longer_names, name_node
+from taxonomy.naming.composed import Member, longer_names, name_node
+from taxonomy.naming.functions import prevailing, shares, shown_functions
+from taxonomy.naming.label_meanings import usual_meaning
 
 
 def step(text: str, place: int = 20) -> StepText:

@@ -17,11 +17,11 @@ from llm_backends import ReplyCache, Request
 from llm_backends.errors import ServerError
 from llm_backends.scripted import ScriptedBackend
 from taxonomy import BuildError, Chunk, OutputDirectoryError, Rollout, load_taxonomy, write_rollouts
-from taxonomy.build import build_taxonomy
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
+from taxonomy.building.parameters import PipelineParameters
+from taxonomy.building.pipeline import PipelineResult, build_directory, stages_beside
 from taxonomy.directory import read_labeled_chunks
-from taxonomy.directory_writer import write_taxonomy_directory
-from taxonomy.pipeline import PipelineResult, build_directory, stages_beside
-from taxonomy.pipeline_parameters import PipelineParameters
 
 FEW = ("Multiplication", "Addition", "Result Check", "Answer Statement")
 MakeRollouts = Callable[..., list[Rollout]]
@@ -225,8 +225,8 @@ def test_a_result_that_was_tampered_with_is_made_again(tmp_path: Path, rollouts_
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from taxonomy.pipeline import build_directory
-from taxonomy.pipeline_parameters import PipelineParameters
+from taxonomy.building.pipeline import build_directory
+from taxonomy.building.parameters import PipelineParameters
 
 def kill_after(stage):
     if stage.name == sys.argv[3]:
@@ -486,7 +486,7 @@ def test_fewer_chunks_than_clusters_give_a_smaller_tree_that_is_said(
 def test_embeddings_that_are_not_numbers_are_refused(
     tmp_path: Path, rollouts: list[Rollout], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import taxonomy.tree_of_rollouts as tree
+    import taxonomy.building.tree_of_rollouts as tree
 
     def broken(steps: list[object], **options: object) -> np.ndarray:
         vectors = np.ones((len(steps), 3), dtype=np.float32)

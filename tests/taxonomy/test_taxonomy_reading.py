@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from taxonomy import Rollout, RolloutFileError, load_taxonomy, write_rollouts
-from taxonomy.build import build_taxonomy
-from taxonomy.directory_writer import write_taxonomy_directory
+from taxonomy.building.directory_writer import write_taxonomy_directory
+from taxonomy.building.given_labels import build_taxonomy
 from taxonomy.reading import read_inputs
 
 ROW = {"id": "a", "problem": "2+2", "chunks": [{"label": "x", "text": "four"}]}

@@ -19,9 +19,9 @@ from llm_backends import ReplyCache, Request
 from llm_backends.errors import ServerError
 from llm_backends.scripted import ScriptedBackend
 from taxonomy import BuildError, Chunk, Rollout, write_rollouts
+from taxonomy.building.parameters import PipelineParameters
+from taxonomy.building.pipeline import PipelineResult, build_directory, stages_beside
 from taxonomy.embedding import StepText, steps_of
-from taxonomy.pipeline import PipelineResult, build_directory, stages_beside
-from taxonomy.pipeline_parameters import PipelineParameters
 from taxonomy.refining.judged import lesson_of_judgements
 from taxonomy.refining.labels import lesson_of_labels
 from taxonomy.refining.training import refine
@@ -137,8 +137,8 @@ def test_a_model_is_tuned_again_only_if_something_changed(
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from taxonomy.pipeline import build_directory
-from taxonomy.pipeline_parameters import PipelineParameters
+from taxonomy.building.pipeline import build_directory
+from taxonomy.building.parameters import PipelineParameters
 
 def kill(text):
     os.kill(os.getpid(), signal.SIGKILL)

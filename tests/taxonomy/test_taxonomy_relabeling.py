@@ -12,11 +12,11 @@ from llm_backends import ReplyCache, Request
 from llm_backends.errors import ServerError, UnparsedChoiceError
 from llm_backends.scripted import ScriptedBackend
 from taxonomy import Chunk, Rollout, Taxonomy, load_taxonomy, write_rollouts
+from taxonomy.building.parameters import PipelineParameters
+from taxonomy.building.pipeline import PipelineResult, build_directory
+from taxonomy.building.relabeling_by_model import CHARACTERS
 from taxonomy.directory import read_labeled_chunks
 from taxonomy.looking.html import tree_page
-from taxonomy.pipeline import PipelineResult, build_directory
-from taxonomy.pipeline_parameters import PipelineParameters
-from taxonomy.relabeling_by_model import CHARACTERS
 
 MakeRollouts = Callable[..., list[Rollout]]
 FEW = ("Multiplication", "Addition", "Result Check", "Answer Statement")

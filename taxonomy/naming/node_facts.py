@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.built import clusters_of
-from taxonomy.functions import Function, prevailing, shares
-from taxonomy.growing import Grown
-from taxonomy.naming import Member
+from taxonomy.building.built import clusters_of
+from taxonomy.building.growing import Grown
+from taxonomy.naming.composed import Member
+from taxonomy.naming.functions import Function, prevailing, shares
 
 EXAMPLES_A_NODE = 12
 

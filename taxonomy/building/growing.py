@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 
-from taxonomy.built import Sample
+from taxonomy.building.built import Sample
 from taxonomy.clustering import (
     Centroids,
     Cut,

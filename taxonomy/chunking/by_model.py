@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from llm_backends import Backend, Message, Request, Sampling
 from llm_backends.errors import UnparsedReplyError
-from taxonomy.chunking import is_unchunked, split_paragraphs, split_sentences, with_chunks
+from taxonomy.chunking.rules import is_unchunked, split_paragraphs, split_sentences, with_chunks
 from taxonomy.questions import all_answers, check_some_usable, how_to_ask_again, parsed_reply
 from taxonomy.rollouts import Rollout
 

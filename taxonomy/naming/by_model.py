@@ -21,8 +21,8 @@ from llm_backends import Backend, Message, Request, Sampling
 from llm_backends.errors import UnparsedReplyError
 from taxonomy.described_kinds import DescribedKind
 from taxonomy.distinct_names import FINISH_THINKING
-from taxonomy.naming_nodes import Names, NodeName, folded, is_part_of_label
-from taxonomy.node_facts import NodeFacts
+from taxonomy.naming.node_facts import NodeFacts
+from taxonomy.naming.nodes import Names, NodeName, folded, is_part_of_label
 from taxonomy.questions import all_answers, check_some_usable, how_to_ask_again, parsed_reply
 
 Space = Callable[[Sequence[str]], NDArray[np.floating[Any]]]

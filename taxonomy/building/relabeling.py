@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.built import BuiltTaxonomy, LabeledChunk
+from taxonomy.building.built import BuiltTaxonomy, LabeledChunk
 from taxonomy.model import Taxonomy
 
 _BLOCK_ROWS = 8192

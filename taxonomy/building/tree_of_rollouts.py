@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.build import (
+from taxonomy.building.built import BuiltTaxonomy, LabeledChunk, tree_nodes
+from taxonomy.building.given_labels import (
     MAX_GIVEN_LABELS,
     build_taxonomy,
     check_ids,
@@ -17,27 +18,26 @@ from taxonomy.build import (
     positions_by_label,
     vectors_of_labels,
 )
-from taxonomy.built import BuiltTaxonomy, LabeledChunk, tree_nodes
-from taxonomy.embedding import DEFAULT_METHOD, StepText, embed, identity, steps_of
-from taxonomy.errors import BuildError
-from taxonomy.functions import shown_functions
-from taxonomy.growing import FinerRules, Grown, grow_around_labels, grow_from_vectors
-from taxonomy.model import Taxonomy
-from taxonomy.naming import Member
-from taxonomy.naming_nodes import Names, names_without_model
-from taxonomy.node_facts import facts_of
-from taxonomy.pipeline_parameters import (
+from taxonomy.building.growing import FinerRules, Grown, grow_around_labels, grow_from_vectors
+from taxonomy.building.parameters import (
     FEW_LABELS,
     FINER_NODES_A_LABEL,
     MAX_CLUSTERS,
     Basis,
     PipelineParameters,
 )
+from taxonomy.building.relabeling import with_remaining_chunks
+from taxonomy.building.stage_files import GROWN, NAMES, VECTORS
+from taxonomy.building.stages import Stages
+from taxonomy.embedding import DEFAULT_METHOD, StepText, embed, identity, steps_of
+from taxonomy.errors import BuildError
+from taxonomy.model import Taxonomy
+from taxonomy.naming.composed import Member
+from taxonomy.naming.functions import shown_functions
+from taxonomy.naming.node_facts import facts_of
+from taxonomy.naming.nodes import Names, names_without_model
 from taxonomy.refining.stage import REFINE_STAGE
-from taxonomy.relabeling import with_remaining_chunks
 from taxonomy.rollouts import Chunk, Rollout, rollout_lines
-from taxonomy.stage_files import GROWN, NAMES, VECTORS
-from taxonomy.stages import Stages
 
 if TYPE_CHECKING:
     from llm_backends import Backend
@@ -393,7 +393,7 @@ class TreeBuild:
             names = names_without_model(grown, facts, texts, traces, labels_are_pure=pure)
             if model is None:
                 return names, ()
-            from taxonomy.naming_by_model import name_by_model
+            from taxonomy.naming.by_model import name_by_model
 
             assert self._backend is not None
             named = await name_by_model(

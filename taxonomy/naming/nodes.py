@@ -3,8 +3,8 @@
 - A node that is a given label, whole, is called so; one that joins labels is called after the most frequent ones.
 - A part of a label is called after the label and what is said in it more than in the label's other parts.
 - Where a model labeled the chunks, a leaf has the most frequent of its labels that no larger leaf has.
-- Chunks without labels: what their steps do (`taxonomy.functions`) and, where several nodes of the level do the same or
-  no function shows, what is said in them more than in the other nodes.
+- Chunks without labels: what their steps do (`taxonomy.naming.functions`) and, where several nodes of the level do the
+  same or no function shows, what is said in them more than in the other nodes.
 
 Where neither a label nor a function brings a description, it begins the node's most typical chunk. A node that no cut
 divides is repeated on the next level, under the same name.
@@ -17,9 +17,9 @@ from itertools import count
 
 import numpy as np
 
+from taxonomy.building.growing import Grown
 from taxonomy.distinct_names import FINISH_THINKING
-from taxonomy.growing import Grown
-from taxonomy.naming import (
+from taxonomy.naming.composed import (
     ROOT_DESCRIPTION,
     ROOT_NAME,
     display_label,
@@ -29,8 +29,8 @@ from taxonomy.naming import (
     lower_joined,
     name_node,
 )
-from taxonomy.node_facts import NodeFacts
-from taxonomy.phrases import distinctive_phrases, without_content
+from taxonomy.naming.node_facts import NodeFacts
+from taxonomy.naming.phrases import distinctive_phrases, without_content
 
 _PHRASES_SHOWN = 2
 _WORDS_OF_A_CHUNK = 5

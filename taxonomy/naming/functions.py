@@ -11,7 +11,7 @@ from math import log
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.embedding.cues import properties
+from taxonomy.embedding.cues import PROPERTIES, properties
 from taxonomy.embedding.discourse import FUNCTIONS, function_scores
 from taxonomy.embedding.steps import StepText
 
@@ -47,7 +47,10 @@ _SAID = {
 
 def shown_functions(steps: Sequence[StepText]) -> NDArray[np.int64]:
     """The function that each step shows most, as a position in `FUNCTIONS`; -1 where it shows none."""
-    scores = function_scores(properties(steps))
+    seen = properties(steps)
+    # An early step need not restate the problem: in a short trace nearly all are early.
+    seen[:, PROPERTIES.index("early")] = 0.0
+    scores = function_scores(seen)
     strongest = scores.argmax(axis=1)
     return np.where(scores.max(axis=1) > _NOTHING_SHOWN, strongest, -1)
 

@@ -3,12 +3,12 @@ name, relabel, write.
 
 What a tree grows from:
 
-- `given`: labels that came with the rollouts. Each is a node of the last level (`taxonomy.build`).
+- `given`: labels that came with the rollouts. Each is a node of the last level (`taxonomy.building.given_labels`).
 - `around`: few given labels. Each is a node, pure; finer levels divide the texts of a label, coarser ones join labels.
 - `described`: labels and descriptions by a model, or more given ones than can stay pure: clustered by what they mean.
 - `texts`: chunks without labels, clustered by what they do.
 
-Stages are kept (`taxonomy.stages`), and one is run again only if what it is made from changed.
+Stages are kept (`taxonomy.building.stages`), and one is run again only if what it is made from changed.
 """
 
 import hashlib
@@ -20,21 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from taxonomy.atomic import file_hash
-from taxonomy.chunking import chunk_by_rules, is_unchunked
+from taxonomy.building.parameters import Basis, PipelineParameters
+from taxonomy.building.stages import FORMAT, StageReport, Stages
+from taxonomy.chunking.rules import chunk_by_rules, is_unchunked
 from taxonomy.directory import MANIFEST_FILE
 from taxonomy.embedding import identity as embedder_identity
 from taxonomy.errors import BuildError, RolloutFileError
-from taxonomy.pipeline_parameters import Basis, PipelineParameters
 from taxonomy.reading import read_inputs
 from taxonomy.rollouts import Chunk, Rollout, with_distinct_places
-from taxonomy.stages import FORMAT, StageReport, Stages
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from llm_backends import Backend
-    from taxonomy.built import BuiltTaxonomy
+    from taxonomy.building.built import BuiltTaxonomy
     from taxonomy.refining.refinement import Refinement
 
 _VERSIONED_PACKAGES = ("numpy", "scipy", "scikit-learn", "networkx")
@@ -80,7 +80,7 @@ async def build_directory(
             that cannot be written.
         BackendError: the model gave no reply; what it replied before is in its cache.
     """
-    from taxonomy.directory_writer import check_output_directory, write_taxonomy_directory
+    from taxonomy.building.directory_writer import check_output_directory, write_taxonomy_directory
 
     if parameters.needs_model and backend is None:
         flags = " and ".join(f"--{flag} llm" for flag in parameters.needs_model)
@@ -180,8 +180,8 @@ class _Build:
         """What was taken for parameters that were left open."""
 
     async def run(self, inputs: Sequence[Path], input_hashes: object) -> "tuple[BuiltTaxonomy, Basis]":
-        from taxonomy.tree_of_rollouts import TreeBuild, basis_of
-        from taxonomy.typical_chunks import typical_chunks
+        from taxonomy.building.tree_of_rollouts import TreeBuild, basis_of
+        from taxonomy.building.typical_chunks import typical_chunks
 
         rollouts, read_notes = await self._read(inputs, input_hashes)
         rollouts, chunk_notes = await self._chunk(rollouts)
@@ -204,7 +204,7 @@ class _Build:
     async def _read(
         self, inputs: Sequence[Path], input_hashes: object
     ) -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
-        from taxonomy.stage_files import ROLLOUTS
+        from taxonomy.building.stage_files import ROLLOUTS
 
         async def make() -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
             reading = read_inputs(inputs)
@@ -220,8 +220,8 @@ class _Build:
         return await self._stages.run("read", {"inputs": input_hashes, "names": names}, make, ROLLOUTS)
 
     async def _chunk(self, rollouts: tuple[Rollout, ...]) -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
-        from taxonomy.chunking_by_model import chunk_by_model
-        from taxonomy.stage_files import ROLLOUTS
+        from taxonomy.building.stage_files import ROLLOUTS
+        from taxonomy.chunking.by_model import chunk_by_model
 
         chunker = self._parameters.chunker
         undivided = sum(map(is_unchunked, rollouts))
@@ -244,8 +244,8 @@ class _Build:
         return await self._stages.run("chunk", made_from, make, ROLLOUTS)
 
     async def _label(self, rollouts: tuple[Rollout, ...]) -> tuple[tuple[Rollout, ...], tuple[str, ...]]:
+        from taxonomy.building.stage_files import ROLLOUTS
         from taxonomy.labeling import label_by_model
-        from taxonomy.stage_files import ROLLOUTS
 
         if self._parameters.labeler != "llm":
             return rollouts, ()
@@ -285,8 +285,8 @@ class _Build:
     async def _relabel(self, built: "BuiltTaxonomy", vectors: "NDArray[np.floating[Any]]") -> "BuiltTaxonomy":
         if self._parameters.relabeler != "llm":
             return built
-        from taxonomy.relabeling_by_model import choose_thought_types, relabeled
-        from taxonomy.stage_files import CHOICES
+        from taxonomy.building.relabeling_by_model import choose_thought_types, relabeled
+        from taxonomy.building.stage_files import CHOICES
 
         backend = self._backend
         assert backend is not None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.built import BuiltTaxonomy, LabeledChunk, TypicalChunk
+from taxonomy.building.built import BuiltTaxonomy, LabeledChunk, TypicalChunk
 
 CHUNKS_A_NODE = 10
 READABLE_WORDS = range(5, 101)

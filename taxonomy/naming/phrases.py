@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 
-from taxonomy.embed import mask_content
+from taxonomy.embedding.masked_tfidf import mask_content
 
 MAX_TEXTS = 40_000
 """Of more texts, every second, third, ... is looked at."""

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from taxonomy.built import Sample, cut_as_json, cut_of_json
-from taxonomy.growing import Grown
-from taxonomy.naming_nodes import Names, NodeName
+from taxonomy.building.built import Sample, cut_as_json, cut_of_json
+from taxonomy.building.growing import Grown
+from taxonomy.building.stages import Codec
+from taxonomy.naming.nodes import Names, NodeName
 from taxonomy.reading.rows import read_row
 from taxonomy.refining.refinement import Refinement
 from taxonomy.rollouts import Rollout, rollout_lines
-from taxonomy.stages import Codec
 
 Noted = tuple[tuple[Rollout, ...], tuple[str, ...]]
 """Rollouts, and notes on how they came about."""

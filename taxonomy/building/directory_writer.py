@@ -40,7 +40,7 @@ from taxonomy.model import Taxonomy
 if TYPE_CHECKING:
     import networkx as nx
 
-    from taxonomy.built import BuiltTaxonomy
+    from taxonomy.building.built import BuiltTaxonomy
 
 FORMAT = "thought-type taxonomy directory"
 FORMAT_VERSION = 1

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from llm_backends import Backend, Message, Request, Sampling
 from llm_backends.errors import UnparsedReplyError
-from taxonomy.built import BuiltTaxonomy, LabeledChunk
+from taxonomy.building.built import BuiltTaxonomy, LabeledChunk
+from taxonomy.building.relabeling import nearest_samples, sample_means, with_chunks
 from taxonomy.model import ThoughtType
 from taxonomy.questions import all_answers
-from taxonomy.relabeling import nearest_samples, sample_means, with_chunks
 
 MAX_TOKENS = 512
 CALLS_A_ROUND = 1024

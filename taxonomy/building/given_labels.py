@@ -6,7 +6,7 @@ labels is cut at `levels` strictly growing sizes; a node that no cut divides is 
 that depth and level agree for every node. The order of the rollouts does not matter.
 
 Left out on purpose: chunking and labeling raw text, levels finer than the given labels, and names by a model: see
-`taxonomy.pipeline`.
+`taxonomy.building.pipeline`.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
-from taxonomy.built import BuiltTaxonomy, LabeledChunk, Sample, tree_nodes
+from taxonomy.building.built import BuiltTaxonomy, LabeledChunk, Sample, tree_nodes
 from taxonomy.clustering import choose_cuts
-from taxonomy.embed import embed_texts
+from taxonomy.embedding.masked_tfidf import embed_texts
 from taxonomy.errors import BuildError
-from taxonomy.label_meanings import usual_meaning
 from taxonomy.model import Taxonomy
-from taxonomy.naming import Member, display_label, name_node
+from taxonomy.naming.composed import Member, display_label, name_node
+from taxonomy.naming.label_meanings import usual_meaning
 from taxonomy.rollouts import Rollout, rollout_lines
 
 __all__ = ["BuildParameters", "BuiltTaxonomy", "LabeledChunk", "build_taxonomy"]

@@ -1,7 +1,8 @@
 """Dividing the text of a trace into chunks by rules. Joined, the chunks are the text again, to the last character.
 
-A chunk ends after a sentence or a paragraph; what white space follows belongs to it. Displayed formulas and fenced
-code are never divided, and a number that opens a list's item stays with the item.
+A chunk ends after a sentence or a paragraph; what white space follows belongs to it. Displayed formulas, fenced code
+and quoted blocks are never divided, a number that opens a list's item stays with the item, and a line that ends with
+a colon with the next one, unless that begins a list.
 """
 
 import re
@@ -12,7 +13,7 @@ from types import MappingProxyType
 
 from taxonomy.rollouts import Chunk, Rollout
 
-_WHOLE_MARK = re.compile(r"(?P<twin>```|\$\$)|\\\[|\\\]|\\(?P<side>begin|end)\{(?P<name>\w+\*?)\}")
+_WHOLE_MARK = re.compile(r"(?P<twin>```|\$\$|\"\"\")|\\\[|\\\]|\\(?P<side>begin|end)\{(?P<name>\w+\*?)\}")
 """What opens or closes text that stays whole."""
 _PARAGRAPH_END = re.compile(r"\n[^\S\n]*\n\s*")
 _SENTENCE_END = re.compile(
@@ -83,7 +84,10 @@ def _ends_sentence(text: str, found: "re.Match[str]") -> bool:
     if not after:
         return False
     if found["stop"] is None:  # a line that ends without a full stop
-        return bool(_LIST_MARKER.match(after)) or not _GOES_ON.match(after)
+        if _LIST_MARKER.match(after):
+            return True
+        # What is announced stays with its announcement.
+        return not text.endswith(":", 0, found.start()) and not _GOES_ON.match(after)
     before = text[max(found.start() - _SEEN_BEFORE, 0) : found.start()]
     last = _LAST_WORD.search(before)
     word = last.group().casefold() if last else ""
@@ -124,11 +128,11 @@ def _cut(text: str, ends: list[int]) -> tuple[str, ...]:
 
 
 def _whole_spans(text: str) -> list[tuple[int, int]]:
-    """Fenced code, displayed formulas and LaTeX environments, the outermost only, in one pass.
+    """Fenced code, quoted blocks, displayed formulas and LaTeX environments, the outermost only, in one pass.
 
     What is opened and never closed is no span. Inside code and formulas nothing is looked for.
     """
-    last = {closer: text.rfind(closer) for closer in ("```", "$$", "\\]")}
+    last = {closer: text.rfind(closer) for closer in ("```", "$$", '"""', "\\]")}
     spans: list[tuple[int, int]] = []
     environments: list[tuple[str, int]] = []
     open_names: Counter[str] = Counter()

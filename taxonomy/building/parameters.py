@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from taxonomy.chunking import CHUNKERS
+from taxonomy.chunking.rules import CHUNKERS
 from taxonomy.clustering import LINKAGES, LevelRules, Linkage
 from taxonomy.errors import BuildError
 
