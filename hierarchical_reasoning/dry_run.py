@@ -106,9 +106,9 @@ class _DryBackend(Backend):
     def count_tokens(self, messages: Sequence[Message], *, completion: bool = True) -> int:
         if self._tokenizer is not None:
             chat = [{"role": message.role, "content": message.content} for message in messages]
-            ids = self._tokenizer.apply_chat_template(
-                chat, add_generation_prompt=completion, return_dict=False
-            )
+            text = self._tokenizer.apply_chat_template(chat, add_generation_prompt=completion, tokenize=False)
+            # Not verbose: it would warn of prompts that outgrow the context, which the bound takes into account.
+            ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
             return len(ids)
         characters = sum(len(message.content) for message in messages)
         return characters // CHARACTERS_PER_TOKEN + _TOKENS_PER_MESSAGE * len(messages)

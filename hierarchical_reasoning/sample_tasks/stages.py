@@ -42,8 +42,8 @@ def write_sample_rollouts(assets: Path, seed: int = SEED) -> Path:
 
 def write_taxonomy(assets: Path) -> Path:
     """``taxonomy``: built from the rollouts, levels 0 to 6."""
-    from taxonomy.building.given_labels import build_taxonomy
     from taxonomy.building.directory_writer import write_taxonomy_directory
+    from taxonomy.building.given_labels import build_taxonomy
 
     rollouts = assets / "rollouts.jsonl.gz"
     built = build_taxonomy(read_rollouts(rollouts), level_sizes=LEVEL_SIZES)
