@@ -126,7 +126,10 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         answer_field=config.answer_field,
     )
     verifier, verifier_note = verifier_for(
-        config.ground_truth_format, problems.problems, number_tolerance=config.number_tolerance
+        config.ground_truth_format,
+        problems.problems,
+        found_in=problems.of_category,
+        number_tolerance=config.number_tolerance,
     )
     prompts = Prompts(config.prompt_style, verifier.answer_form, config.prompts_dir)
     prompts.vanilla(problems.problems[0])
@@ -137,6 +140,7 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
 
     settings = config.affecting_output() | {
         "problems_sha256": problems.sha256,
+        "answer_format": verifier.format,
         "prompts_sha256": prompts.sha256,
         "models": identities,
     }

@@ -71,6 +71,7 @@ def check_combinations(config: RunConfig) -> tuple[str, ...]:
             f"--base_url {config.base_url} and --vllm_base_url {config.vllm_base_url} are both given; give one"
         )
     _check_samples(config, mode)
+    _check_extra_bodies(config)
     if config.answers_are_judged and config.judge_model is None:
         raise ConfigError(
             "--ground_truth_format judge has a model judge the answers; name it with --high_level_model_name (it may "
@@ -95,6 +96,21 @@ def _check_samples(config: RunConfig, mode: str) -> None:
             f"--samples {config.samples} with --temperature 0 takes the likeliest words every time, so that all "
             "samples of a problem are the same; give a --temperature above 0, or --samples 1"
         )
+
+
+def _check_extra_bodies(config: RunConfig) -> None:
+    """The fields of a request go to a server; what runs in this process takes none."""
+    given = {
+        "": (config.extra_body, config.reasoner),
+        "planner_": (config.planner_extra_body, config.planner_model),
+        "high_level_": (config.high_level_extra_body, config.high_level_model),
+    }
+    for role, (extra_body, model) in given.items():
+        if extra_body is not None and model is not None and model.framework == "local":
+            raise ConfigError(
+                f"--{role}extra_body {extra_body} is sent to a server, and --{role}llm_framework is local; leave it "
+                "out, or take another backend"
+            )
 
 
 def _check_server(config: RunConfig) -> None:

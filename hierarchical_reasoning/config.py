@@ -125,7 +125,7 @@ class RunConfig(BaseModel):
     vllm_gpus: str | None = None
     start_vllm_verbose: bool = False
 
-    samples: int = Field(1, ge=1)
+    samples: int = Field(1, ge=1, le=10_000)
     """Of every problem, independent of each other."""
     seed: int = 42
     cache_dir: Path = Path("cache")

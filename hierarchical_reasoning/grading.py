@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from hierarchical_reasoning.errors import JournalError, ProblemFileError, ResultsFileError, VerifierError
-from hierarchical_reasoning.intervals import Accuracy
-from hierarchical_reasoning.journal import read_header
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.problems.answers import flaw_of
 from hierarchical_reasoning.problems.columns import is_missing
 from hierarchical_reasoning.problems.plain import TEXT_FIELDS
 from hierarchical_reasoning.problems.reading import ProblemFile, open_problems
+from hierarchical_reasoning.problems.rows import Row
 from hierarchical_reasoning.results import ResultEntry
 from hierarchical_reasoning.results_reader import RunFile, open_run
+from hierarchical_reasoning.results_reader.json_stream import TruncatedJsonError
 from hierarchical_reasoning.runner import FATAL
 from hierarchical_reasoning.summary import ALARM_FROM
+from hierarchical_reasoning.tally import Tally
 from hierarchical_reasoning.verifiers import Grade, Verifier
 from llm_backends import BackendError, Spent
 
@@ -60,54 +63,59 @@ class RowFormat:
 
 
 @dataclass(frozen=True)
-class PredictionFile:
+class PredictionFile(Iterable[Prediction]):
     """A file of predictions, opened."""
 
-    predictions: Iterator[Prediction]
-    """To be gone through once. Raises ProblemFileError, ResultsFileError or JournalError on the way."""
+    read: Callable[[], Iterator[Prediction]]
+    """Goes through the file anew. Raises ProblemFileError, ResultsFileError or JournalError on the way."""
     notes: tuple[str, ...]
     """What the user should know of how it is read."""
+    run: RunFile | None = None
+    """None for rows, which no run has recorded."""
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return self.read()
 
 
 @dataclass
 class GradeTally:
     """The grades in numbers."""
 
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    errors_with_truth: int = 0
+    counts: Tally
     spent: Spent = field(default_factory=Spent)
     """By the judge."""
     causes: Counter[tuple[Outcome, str]] = field(default_factory=Counter)
     """Of what was not correct: the outcome and the fixed part of the reason."""
+    _ids: Counter[str] = field(default_factory=Counter)
+    """Of rows, which do not say which sample they are."""
 
-    def add(self, grade: Grade, *, has_truth: bool) -> None:
-        self.outcomes[grade.outcome] += 1
-        self.errors_with_truth += grade.outcome is Outcome.ERROR and has_truth
+    def add(self, prediction: Prediction, grade: Grade, *, has_truth: bool) -> None:
+        """Count a grade."""
+        problem_id = prediction.problem.id
+        self.counts.add_outcome(problem_id, grade.outcome, has_truth=has_truth, sample=prediction.sample or 0)
+        if prediction.sample is None:
+            self._ids[problem_id] += 1
         if grade.spent is not None:
             self.spent += grade.spent
         if grade.outcome is not Outcome.CORRECT:
             self.causes[grade.outcome, grade.reason.partition(":")[0]] += 1
 
     @property
-    def n(self) -> int:
-        return self.outcomes.total()
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """Over all with a ground truth; an error counts as not correct."""
-        graded = sum(count for outcome, count in self.outcomes.items() if outcome.is_correct is not None)
-        return Accuracy.of(self.outcomes[Outcome.CORRECT], graded + self.errors_with_truth)
+    def repeated_ids(self) -> tuple[str, ...]:
+        """Those of more than one row, in their order."""
+        return tuple(problem_id for problem_id, n in self._ids.items() if n > 1)
 
     @property
     def alarm(self) -> str | None:
         """What must not be overlooked."""
-        if self.n < ALARM_FROM or len(self.causes) != 1 or self.causes.total() < self.n:
+        n = self.counts.n
+        if n < ALARM_FROM or len(self.causes) != 1 or self.causes.total() < n:
             return None
         ((outcome, cause),) = self.causes
         return (
             None
             if outcome is Outcome.UNGRADED
-            else f"ALL {self.n} failed for the same reason ({outcome}: {cause})"
+            else f"ALL {n} failed for the same reason ({outcome}: {cause})"
         )
 
 
@@ -119,17 +127,22 @@ def open_predictions(
     `problems` gives back by id what a results file leaves out of a problem, such as `fen` and `choices`. Raises
     ProblemFileError, ResultsFileError or JournalError.
     """
-    run = _run_of(path)
+    run, why_none = _run_of(path)
     if run is not None:
-        return PredictionFile(_of_run(run, problems), run.notes)
-    file = open_problems(
-        path,
-        shape=rows.problem_shape,
-        problem_field=rows.problem_field,
-        answer_field=rows.answer_field,
-        flag="FILE",
-    )
-    return PredictionFile(_of_rows(file, rows), file.notes)
+        return PredictionFile(partial(_of_run, run, problems), run.notes, run)
+    try:
+        file = open_problems(
+            path,
+            shape=rows.problem_shape,
+            problem_field=rows.problem_field,
+            answer_field=rows.answer_field,
+            flag="FILE",
+        )
+    except ProblemFileError:
+        if why_none is not None and isinstance(why_none.__cause__, TruncatedJsonError):
+            raise why_none from None  # no rows either, and this one says that the file ends too early
+        raise
+    return PredictionFile(partial(_of_rows, file, rows), file.notes)
 
 
 async def graded(
@@ -173,14 +186,14 @@ async def _grade(verifier: Verifier, prediction: Prediction) -> Grade:
         return Grade(Outcome.ERROR, None, f"{type(error).__name__}: {error}", "", spent)
 
 
-def _run_of(path: Path) -> RunFile | None:
-    """The run that a file records; None where it is none."""
+def _run_of(path: Path) -> tuple[RunFile | None, ResultsFileError | JournalError | None]:
+    """The run that a file records; None where it is none, and why not."""
+    if path.suffix not in (".json", ".jsonl"):
+        return None, None
     try:
-        if path.suffix == ".jsonl":
-            read_header(path)
-        return open_run(path) if path.suffix in (".json", ".jsonl") else None
-    except (JournalError, ResultsFileError):
-        return None
+        return open_run(path), None
+    except (JournalError, ResultsFileError) as error:
+        return None, error
 
 
 def _of_run(run: RunFile, problems: Mapping[str, Problem] | None) -> Iterator[Prediction]:
@@ -214,13 +227,23 @@ def _of_rows(file: ProblemFile, rows: RowFormat) -> Iterator[Prediction]:
         place = f"{file.source}, {row.place}"
         if file.shape.name == "plain" and all(is_missing(row.fields.get(name)) for name in texts):
             row = replace(row, fields={**row.fields, texts[0]: NO_TEXT})
-        text = row.fields.get(rows.prediction_field)
-        if not isinstance(text, str | int | float) or isinstance(text, bool):
-            what = "is missing" if text is None else f"must be text, not {type(text).__name__}"
-            raise ProblemFileError(
-                f"{place}: `{rows.prediction_field}` {what}; name the field with --prediction_field"
-            )
+        text = _text_in(row, rows.prediction_field, place)
         truncated = row.fields.get(TRUNCATED_FIELD, False)
         if not isinstance(truncated, bool):
             raise ProblemFileError(f"{place}: `{TRUNCATED_FIELD}` must be true or false, not {truncated!r}")
-        yield Prediction(file.shape.problem(row), str(text), place, truncated)
+        yield Prediction(file.shape.problem(row), text, place, truncated)
+
+
+def _text_in(row: Row, name: str, place: str) -> str:
+    """A prediction; a field that is there and says nothing, as null or an empty cell, is an empty text."""
+    value = row.fields.get(name)
+    if name in row.fields and is_missing(value) and not isinstance(value, list):
+        return ""
+    flaw: str | None
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        flaw = "is missing" if value is None else f"must be text, not {type(value).__name__}"
+    else:
+        flaw = flaw_of(str(value))
+    if flaw is not None:
+        raise ProblemFileError(f"{place}: `{name}` {flaw}; name the field with --prediction_field")
+    return str(value)

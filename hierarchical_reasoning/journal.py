@@ -128,6 +128,7 @@ class Journal:
         try:
             _lock(descriptor, path)
             with open(descriptor, "rb", closefd=False) as file:
+                _check_header(path)
                 contents = contents_of(path, file)
             _check_settings(path, contents.header, settings)
             if contents.torn is not None:
@@ -228,6 +229,13 @@ def _close_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _check_header(path: Path) -> None:
+    try:
+        read_header(path)
+    except JournalError as error:
+        raise JournalError(f"{error}; start a new run without --resume") from error
 
 
 def _check_settings(path: Path, header: JournalHeader, settings: Mapping[str, Any]) -> None:

@@ -150,21 +150,19 @@ def _header(path: Path, line: bytes) -> JournalHeader:
     content = parsed(line[:-1]) if line.endswith(b"\n") else None
     if content is None or content.pop("kind", None) != "header":
         raise JournalError(
-            f"{path}, line 1: this is no journal, or its header is damaged; which run it belongs to cannot "
-            "be known; start a new run without --resume"
+            f"{path}, line 1: this is no journal of a run, or its header is damaged; which run it belongs to cannot "
+            "be known"
         )
     if content.get("schema_version") not in READABLE_VERSIONS:
         raise JournalError(
             f"{path} is a journal of schema {content.get('schema_version')}, this version reads "
-            f"{SCHEMA_VERSION}; resume it with the version that began it, or start a new run without --resume"
+            f"{SCHEMA_VERSION}; the version that began it does"
         )
     try:
         header = JournalHeader(**content)
         _check_types(header)
     except TypeError as error:
-        raise JournalError(
-            f"{path}, line 1: no header that this version reads ({error}); start a new run without --resume"
-        ) from error
+        raise JournalError(f"{path}, line 1: no header that this version reads ({error})") from error
     return header
 
 

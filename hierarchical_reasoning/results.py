@@ -84,6 +84,9 @@ class RoleUsage(TokenUsage):
         )
 
 
+NOTHING_SPENT = RoleUsage(cost_usd=0.0, cost_from_cache_usd=0.0)
+
+
 def _counts(spent: Spent) -> dict[str, int]:
     usage = spent.usage + spent.cached_usage
     return {

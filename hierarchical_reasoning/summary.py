@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
 
-from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results import ResultEntry, RoleUsage, Summary, sum_of_costs
 from hierarchical_reasoning.sampling import Sampled, summarize_samples
+from hierarchical_reasoning.tally import Tally, add_usage
 from hierarchical_reasoning.wording import counted
 
 ALARM_FROM = 3
@@ -61,55 +61,49 @@ def summarize(
         sessions: in which they were made.
         stopped: why some are missing, where some are.
     """
-    tally, sessions = _Tally(), sessions or Sessions()
+    sessions = sessions or Sessions()
+    tally, signs = Tally(plan.seed if plan else Plan.seed), _Signs()
+    sampled: dict[str, list[Sampled]] = {}
     for entry in entries:
-        tally.add(entry, plan)
+        tally.add(entry)
+        signs.add(entry)
+        if plan is not None and plan.samples > 1:
+            sampled.setdefault(entry.problem_id, []).append(_sampled(entry, plan.ballot))
     plan = plan or Plan(tally.n)
     usage = {**sessions.besides, **tally.usage}
     earlier: dict[str, RoleUsage] = {}
     for used in (*(entry.usage for entry in superseded), *sessions.unfinished):
-        _add(earlier, used)
+        add_usage(earlier, used)
     costs = [used.cost_usd for used in (*usage.values(), *earlier.values())]
     missing = plan.n - tally.n
-    accuracy, accuracy_completed = tally.accuracies(plan)
     return Summary(
         n=tally.n,
         outcomes={outcome: tally.outcomes[outcome] for outcome in Outcome},
-        accuracy=accuracy,
-        accuracy_completed=accuracy_completed,
+        accuracy=tally.accuracy,
+        accuracy_completed=tally.accuracy_completed,
         usage=usage,
         usage_of_earlier_attempts=earlier,
         cost_usd=None if not costs else reduce(sum_of_costs, costs),
-        tokens_per_problem=tally.tokens / tally.n_problems if tally.n_problems else None,
+        tokens_per_problem=tally.tokens_per_problem,
         seconds=tally.seconds,
         wall_seconds=sessions.wall_seconds,
         sessions=sessions.n,
-        alarms=tuple(tally.alarms(missing, stopped)),
-        thoughts_cut_off=tally.thoughts_cut_off,
+        alarms=tuple(signs.alarms(tally, missing, stopped)),
+        thoughts_cut_off=signs.thoughts_cut_off,
         stopped=stopped if missing else None,
         missing=missing,
         sampling=None
         if plan.samples == 1
-        else summarize_samples(tally.problems, samples=plan.samples, seed=plan.seed),
+        else summarize_samples(sampled, samples=plan.samples, seed=plan.seed),
     )
 
 
 @dataclass
-class _Tally:
-    """What is counted, entry by entry."""
+class _Signs:
+    """What tells, entry by entry, that something is wrong with all of them."""
 
-    n: int = 0
-    n_problems: int = 0
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    errors_with_truth: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
     thoughts_cut_off: int = 0
-    usage: dict[str, RoleUsage] = field(default_factory=dict)
-    problems: dict[str, list[Sampled]] = field(default_factory=dict)
-    """Where problems have several samples."""
     first: ResultEntry | None = None
-    last_id: str | None = None
     causes: set[str] = field(default_factory=set)
     error_causes: Counter[str] = field(default_factory=Counter)
     all_failed: bool = True
@@ -117,71 +111,41 @@ class _Tally:
     """All entries so far have the same answer."""
     one_truth: bool = True
 
-    def add(self, entry: ResultEntry, plan: Plan | None) -> None:
+    def add(self, entry: ResultEntry) -> None:
         self.first = self.first or entry
-        self.n += 1
-        self.n_problems += entry.problem_id != self.last_id
-        self.last_id = entry.problem_id
-        self.outcomes[entry.outcome] += 1
-        self.tokens += sum(used.prompt_tokens + used.completion_tokens for used in entry.usage.values())
-        self.seconds += entry.seconds
         self.thoughts_cut_off += sum(step.truncated for step in entry.steps)
-        _add(self.usage, entry.usage)
-        is_error = entry.outcome is Outcome.ERROR
-        self.errors_with_truth += is_error and entry.ground_truth is not None
-        if plan is not None and plan.samples > 1:
-            self.problems.setdefault(entry.problem_id, []).append(_sampled(entry, plan.ballot))
         cause = _cause(entry)
         self.causes.add(cause)
-        if is_error:
+        if entry.outcome is Outcome.ERROR:
             self.error_causes[cause] += 1
         self.all_failed &= entry.outcome in _FAILURES
         self.one_answer &= entry.extracted_answer == self.first.extracted_answer
         self.one_truth &= entry.ground_truth == self.first.ground_truth
 
-    def accuracies(self, plan: Plan) -> tuple[Accuracy, Accuracy]:
-        """Over all, and over what was completed."""
-        correct = self.outcomes[Outcome.CORRECT]
-        completed = sum(count for outcome, count in self.outcomes.items() if outcome.is_correct is not None)
-        if plan.samples == 1:
-            everything = completed + self.errors_with_truth
-            return Accuracy.of(correct, everything), Accuracy.of(correct, completed)
-        pairs: Counter[tuple[float, float]] = Counter()
-        pairs_completed: Counter[tuple[float, float]] = Counter()
-        for sampled in self.problems.values():
-            right = sum(one.is_correct is True for one in sampled)
-            pairs[right, sum(one.has_truth for one in sampled)] += 1
-            pairs_completed[right, sum(one.is_correct is not None for one in sampled)] += 1
-        return Accuracy.of_samples(pairs, plan.seed), Accuracy.of_samples(pairs_completed, plan.seed)
-
-    def alarms(self, missing: int, stopped: str | None) -> list[str]:
-        noun = "problem" if self.n == self.n_problems else "sample"
+    def alarms(self, tally: Tally, missing: int, stopped: str | None) -> list[str]:
+        n = tally.n
+        noun = "problem" if n == tally.n_problems else "sample"
         alarms = []
         if missing:
             because = f" ({stopped})" if stopped else ""
             alarms.append(
-                f"these results are partial: {missing} of {counted(self.n + missing, noun)} missing{because}; "
+                f"these results are partial: {missing} of {counted(n + missing, noun)} missing{because}; "
                 "go on with --resume"
             )
-        if self.n < ALARM_FROM or self.first is None:
+        if n < ALARM_FROM or self.first is None:
             return alarms
-        errors = self.outcomes[Outcome.ERROR]
+        errors = tally.outcomes[Outcome.ERROR]
         if self.all_failed and len(self.causes) == 1:
             alarms.append(
-                f"ALL {self.n} {noun}s failed for the same reason ({self.first.outcome}: {self.causes.copy().pop()}); "
+                f"ALL {n} {noun}s failed for the same reason ({self.first.outcome}: {self.causes.copy().pop()}); "
                 f"the first is {self.first.problem_id}: {self.first.reason}"
             )
-        elif errors * 2 >= self.n:
+        elif errors * 2 >= n:
             named = ", ".join(f"{cause} ({count})" for cause, count in self.error_causes.most_common())
-            alarms.append(f"{errors} of {self.n} {noun}s ended in an error: {named}")
+            alarms.append(f"{errors} of {n} {noun}s ended in an error: {named}")
         if self.one_answer and self.first.extracted_answer is not None and not self.one_truth:
-            alarms.append(f"every one of the {self.n} answers is the same: {self.first.extracted_answer!r}")
+            alarms.append(f"every one of the {n} answers is the same: {self.first.extracted_answer!r}")
         return alarms
-
-
-def _add(usage: dict[str, RoleUsage], more: Mapping[str, RoleUsage]) -> None:
-    for role, used in more.items():
-        usage[role] = usage[role] + used if role in usage else used
 
 
 def _sampled(entry: ResultEntry, ballot: Callable[[str], str]) -> Sampled:

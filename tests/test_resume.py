@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,7 @@ import textwrap
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -33,7 +35,7 @@ from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.error_limit import errors_allowed
 from hierarchical_reasoning.errors import JournalError, OutputError, ResumeError
-from hierarchical_reasoning.journal import read_journal
+from hierarchical_reasoning.journal import fingerprint, read_journal
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results import ResultEntry
@@ -345,3 +347,33 @@ def memory_of_resuming(directory: Path, n: int) -> int:
 def test_a_long_journal_is_not_held_in_memory(tmp_path: Path) -> None:
     few, many = (memory_of_resuming(tmp_path / str(n), n) for n in (500, 4_500))
     assert (many - few) / 4_000 < 2_500  # of more than 6,000 a problem
+
+
+@pytest.mark.parametrize("selected", [{"n_rows": 2}, {"sample_id": ("p0",)}, {"shuffle": True, "n_rows": 1}])
+async def test_one_run_has_one_answer_format_whichever_problems_are_taken(
+    tmp_path: Path, selected: dict[str, Any]
+) -> None:
+    """Numbers come first and mathematics last: the first two problems alone would be graded as numbers."""
+    file = tmp_path / "problems.jsonl"
+    write_problems(file)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    rows[-1]["answer"] = r"\frac{\sqrt{2}}{3}"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    part, whole = assemble(config_for(tmp_path, **selected)), assemble(config_for(tmp_path, n_rows=len(rows)))
+    assert (part.verifier.format, whole.verifier.format) == ("math", "math")
+    assert part.settings["answer_format"] == whole.settings["answer_format"] == "math"
+    assert fingerprint(part.settings | {"shuffle": False}) == fingerprint(whole.settings)
+    if "shuffle" not in selected:
+        first = await run_with(config_for(tmp_path, **selected))
+        more = await run_with(config_for(tmp_path, n_rows=len(rows)), resume=first.journal)
+        assert more.head.config["answer_format"] == "math"
+
+
+def test_a_category_has_an_answer_format_of_its_own(tmp_path: Path) -> None:
+    rows = [
+        {"id": "a", "prompt": "1 + 1?", "answer": "2", "category": "sum"},
+        {"id": "b", "prompt": "Which town?", "answer": "Rome it is", "category": "town"},
+    ]
+    (tmp_path / "problems.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = {name: assemble(config_for(tmp_path, category=name)).verifier.format for name in ("sum", "town")}
+    assert found == {"sum": "number", "town": "text"}

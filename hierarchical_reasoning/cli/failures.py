@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
@@ -83,9 +86,14 @@ def until_interrupted(
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn the errors of the packages into failures of the command."""
+    """Turn the errors of the packages, and those of the system, into failures of the command.
+
+    What was printed is flushed, so that a full disk behind stdout is told as well. A broken pipe is left to click: who
+    reads has had enough, and nothing is wrong.
+    """
     try:
         yield
+        sys.stdout.flush()
     except (EngineDiedError, BackendClosedError, UnparsedReplyError, ContentFilterError) as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
     except (UsageError, TaxonomyError, PermanentError) as error:
@@ -97,3 +105,20 @@ def reported() -> Iterator[None]:
         raise UserMistake("; ".join(problems)) from error
     except BackendError as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
+    except ConnectionError:  # a broken pipe among them
+        raise
+    except OSError as error:
+        if error.errno is None:  # not the system's, such as a time limit
+            raise
+        _let_go_of_stdout()
+        where = "the output" if error.filename is None else error.filename
+        raise Broken(f"{where} cannot be written or read ({error.strerror or error})") from error
+
+
+def _let_go_of_stdout() -> None:
+    """Have what is still held for a stdout that cannot take it go nowhere: Python would try again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

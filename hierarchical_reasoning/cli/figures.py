@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from hierarchical_reasoning.intervals import Accuracy, Estimate
 from hierarchical_reasoning.wording import counted
+from taxonomy.terminal import visible
+
+_TURN_AROUND = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Characters that change the direction of the text after them."""
+_WRITTEN_OUT = {code: f"\\u{code:04x}" for code in _TURN_AROUND}
 
 
 def accuracy_text(accuracy: Accuracy) -> str:
@@ -12,7 +17,7 @@ def accuracy_text(accuracy: Accuracy) -> str:
         return "nothing was graded"
     return (
         f"{100 * accuracy.value:.1f} % [{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] "
-        f"({accuracy.correct} of {accuracy.n})"
+        f"({accuracy.correct:,} of {accuracy.n:,})"
     )
 
 
@@ -29,3 +34,9 @@ def estimate_text(estimate: Estimate) -> str:
 def cost_text(cost_usd: float | None) -> str:
     """In dollars; None: the price is not known."""
     return "price unknown (--prices)" if cost_usd is None else f"${cost_usd:,.4f}"
+
+
+def visible_cell(text: str) -> str:
+    """A name, or what stands in the cell of a table: as `visible`, and what turns the direction of the text around is
+    written out too, since it would turn the rest of the line."""
+    return visible(text).translate(_WRITTEN_OUT)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 import click
 
 from hierarchical_reasoning.cli.failures import reported, until_interrupted
+from hierarchical_reasoning.cli.figures import accuracy_text, visible_cell
 from hierarchical_reasoning.cli.grouped import GroupedCommand, joined_words
 from hierarchical_reasoning.errors import ConfigError, OutputError, ReasoningError
 from hierarchical_reasoning.problems import ShapeName
+from hierarchical_reasoning.wording import counted
 from llm_backends import BackendError
 from taxonomy.atomic import written_atomically
+from taxonomy.terminal import visible
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.config import RunConfig
-    from hierarchical_reasoning.grading import GradeTally, Prediction
+    from hierarchical_reasoning.grading import GradeTally, Prediction, PredictionFile
     from hierarchical_reasoning.problems import Problem
     from hierarchical_reasoning.verifiers import Grade, Verifier
 
@@ -44,8 +48,8 @@ class _GradeCommand(GroupedCommand):
 @click.argument("file", type=_path)
 @click.option(
     "--ground_truth_format",
-    required=True,
-    help="Format of the answers: number, math, chess, choice, countdown, text, judge.",
+    help="Format of the answers: number, math, chess, choice, countdown, text, judge. [default: that of the run, or "
+    "found from the data]",
 )
 @click.option(
     "--output", type=_path, required=True, help="File to write, a line for each line; - for stdout."
@@ -105,26 +109,43 @@ def grade(
     with reported():
         given = {name: value for name, value in settings.items() if value is not None}
         config = RunConfig(**given)
-        _check(config, given, file, output, overwrite=overwrite)
+        _check_output(file, output, overwrite=overwrite)
         problems = None if input_file is None else _by_id(input_file)
         rows = RowFormat(prediction_field, problem_field, answer_field, problem_shape)
         opened = open_predictions(file, rows, problems)
         for note in opened.notes:
-            click.echo(f"note: {note}", err=True)
-        grading = _grade(config, opened.predictions, output)
+            _note(note)
+        config = _as_recorded(config, opened)
+        _check_judge(config, given)
+        grading = _grade(config, opened, output)
         until_interrupted(grading, f"interrupted; {output} was not written")
 
 
-def _check(config: RunConfig, given: dict[str, Any], file: Path, output: Path, *, overwrite: bool) -> None:
+def _as_recorded(config: RunConfig, opened: PredictionFile) -> RunConfig:
+    """With the format that the run was graded in, where there was a run and no format is given."""
+    if config.ground_truth_format is not None or opened.run is None:
+        return config
+    recorded = opened.run.facts.config.answer_format
+    if recorded is None:
+        raise ConfigError(
+            f"{opened.run.path} does not say in which format it was graded; name one with --ground_truth_format"
+        )
+    _note(f"answer format: {recorded} (that of the run)")
+    return config.model_copy(update={"ground_truth_format": recorded})
+
+
+def _check_judge(config: RunConfig, given: dict[str, Any]) -> None:
     for_judge = sorted(given.keys() - {"ground_truth_format", "number_tolerance"})
     if for_judge and not config.answers_are_judged:
-        raise ConfigError(
-            f"--{for_judge[0]} is for --ground_truth_format judge, and it is {config.ground_truth_format}"
-        )
+        given_format = config.ground_truth_format or "not given"
+        raise ConfigError(f"--{for_judge[0]} is for --ground_truth_format judge, and it is {given_format}")
     if config.answers_are_judged and config.judge_model is None:
         raise ConfigError(
             "--ground_truth_format judge has a model judge; name it with --high_level_model_name"
         )
+
+
+def _check_output(file: Path, output: Path, *, overwrite: bool) -> None:
     if output == _STDOUT:
         return
     if output.exists() and file.exists() and output.samefile(file):
@@ -141,24 +162,43 @@ def _by_id(path: Path) -> dict[str, Problem]:
     return {problem.id: problem for problem in read_problems(path).problems}
 
 
-async def _grade(config: RunConfig, predictions: Iterator[Prediction], output: Path) -> None:
+async def _grade(config: RunConfig, predictions: PredictionFile, output: Path) -> None:
     from hierarchical_reasoning.grading import GradeTally, graded
+    from hierarchical_reasoning.tally import Tally
 
-    tally = GradeTally()
-    async with _verifier(config) as verifier:
+    run = predictions.run
+    tally = GradeTally(Tally(config.seed if run is None else run.facts.config.seed))
+    async with _verifier(config, predictions) as verifier:
         with _opened(output) as lines:
             async for prediction, found in graded(verifier, predictions):
-                tally.add(found, has_truth=verifier.ground_truth(prediction.problem) is not None)
+                tally.add(prediction, found, has_truth=verifier.ground_truth(prediction.problem) is not None)
                 lines.write(_line(prediction, found))
     _summarize(config, tally, output)
 
 
+@dataclass(frozen=True)
+class _Problems(Iterable["Problem"]):
+    """What was predicted for, read anew each time it is gone through."""
+
+    predictions: PredictionFile
+
+    def __iter__(self) -> Iterator[Problem]:
+        return (prediction.problem for prediction in self.predictions)
+
+
 @asynccontextmanager
-async def _verifier(config: RunConfig) -> AsyncIterator[Verifier]:
+async def _verifier(config: RunConfig, predictions: PredictionFile) -> AsyncIterator[Verifier]:
     from hierarchical_reasoning.backends import make_backend, open_cache
     from hierarchical_reasoning.verifiers import verifier_for
 
-    verifier, _ = verifier_for(config.ground_truth_format, (), number_tolerance=config.number_tolerance)
+    verifier, note = verifier_for(
+        config.ground_truth_format,
+        (),
+        found_in=_Problems(predictions),
+        number_tolerance=config.number_tolerance,
+    )
+    if config.ground_truth_format is None:
+        _note(note)
     if config.judge_model is None:
         async with verifier:
             yield verifier
@@ -203,15 +243,17 @@ def _line(prediction: Prediction, found: Grade) -> bytes:
 
 
 def _summarize(config: RunConfig, tally: GradeTally, output: Path) -> None:
-    counts = ", ".join(f"{outcome} {count:,}" for outcome, count in tally.outcomes.most_common())
-    accuracy = tally.accuracy
-    share = "nothing was graded"
-    if accuracy.value is not None:
-        share = (
-            f"accuracy {100 * accuracy.value:.1f} % [{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] "
-            f"({accuracy.correct:,} of {accuracy.n:,})"
+    counts = ", ".join(f"{outcome} {count:,}" for outcome, count in tally.counts.outcomes.most_common())
+    accuracy = accuracy_text(tally.counts.accuracy)
+    share = accuracy if tally.counts.accuracy.value is None else f"accuracy {accuracy}"
+    click.echo(f"{tally.counts.n:,} predictions: {share}; {counts}", err=True)
+    if tally.repeated_ids:
+        shown = visible_cell(", ".join(tally.repeated_ids[:3]))
+        more = ", ..." if len(tally.repeated_ids) > 3 else ""
+        _note(
+            f"{counted(len(tally.repeated_ids), 'id')} in more than one row ({shown}{more}): every row is graded, and "
+            "counts by itself"
         )
-    click.echo(f"{tally.n:,} predictions: {share}; {counts}", err=True)
     if config.judge_model is not None:
         click.echo(_cost(config, tally), err=True)
     if tally.alarm is not None:
@@ -234,3 +276,7 @@ def _cost(config: RunConfig, tally: GradeTally) -> str:
         f"judge: {used.calls:,} calls ({used.from_cache:,} from the cache), {used.prompt_tokens:,} tokens in, "
         f"{used.completion_tokens:,} out, {cost}"
     )
+
+
+def _note(text: str) -> None:
+    click.echo(f"note: {visible(text)}", err=True)

@@ -30,7 +30,7 @@ class GroupedCommand(click.Command):
 
 
 def joined_words(arguments: list[str], option: str) -> list[str]:
-    """The arguments with the words that follow ``option`` made into one value.
+    """The arguments with the words that follow ``option`` made into one value, where together they name a format.
 
     ``--ground_truth_format chess coordinate notation`` is written so, without quotes, in users' scripts.
     """
@@ -42,5 +42,18 @@ def joined_words(arguments: list[str], option: str) -> list[str]:
         while end < len(arguments) and not arguments[end].startswith("-"):
             end += 1
         words = [*([first] if given else []), *arguments[i + 1 : end]]
-        return [*arguments[:i], name, *([" ".join(words)] if words else []), *arguments[end:]]
+        n = _name_length(words)
+        return [*arguments[:i], name, *([" ".join(words[:n])] if words else []), *words[n:], *arguments[end:]]
     return arguments
+
+
+def _name_length(words: list[str]) -> int:
+    """How many of the words, from the first, name a format: as many as may be; 1 where they name none."""
+    if len(words) < 2:
+        return 1
+    from hierarchical_reasoning.verifiers.registry import format_names
+
+    names = format_names()
+    return next(
+        (n for n in range(len(words), 1, -1) if " ".join(words[:n]).lower().replace("_", " ") in names), 1
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import get_args
@@ -14,6 +15,7 @@ from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.wording import counted
 
 _path = click.Path(path_type=Path)
+_DECIMAL = re.compile(r"[0-9]{0,9}\.?[0-9]{1,18}")
 
 
 @click.command(
@@ -79,10 +81,9 @@ def prepare_data(
 
 
 def _share(text: str) -> Fraction:
-    try:
-        share = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise UsageError(f"--train_share {text!r} is no number; it lies between 0 and 1") from None
+    if _DECIMAL.fullmatch(text) is None:
+        raise UsageError(f"--train_share {text[:40]!r} is no decimal as in 0.9; it lies between 0 and 1")
+    share = Fraction(text)
     if not 0 < share < 1:
         raise UsageError(f"--train_share {text} must lie between 0 and 1")
     return share

@@ -30,7 +30,6 @@ from hierarchical_reasoning.results_reader import (
     STEP_COLUMNS,
     Comparison,
     RunFile,
-    Tally,
     check_export_path,
     open_run,
     selected,
@@ -38,6 +37,7 @@ from hierarchical_reasoning.results_reader import (
     write_csv,
     write_table,
 )
+from hierarchical_reasoning.tally import Tally
 from taxonomy.terminal import visible
 
 ALL = "all"
@@ -139,7 +139,7 @@ class _Asked:
 
 
 def _compare(runs: Sequence[RunFile], asked: _Asked) -> None:
-    tallies = [Tally() for _ in runs]
+    tallies = [Tally(run.facts.config.seed) for run in runs]
     comparison = Comparison(len(runs))
     for number, (run, tally) in enumerate(zip(runs, tallies, strict=True)):
         for entry in asked.selected(run):
@@ -152,7 +152,7 @@ def _compare(runs: Sequence[RunFile], asked: _Asked) -> None:
         rows = []
         for number, (run, tally) in enumerate(zip(runs, tallies, strict=True)):
             whole = run.facts.summary if asked.category is None else None
-            cost = tally.usage.cost_usd if whole is None else whole.cost_usd
+            cost = tally.total_usage.cost_usd if whole is None else whole.cost_usd
             rows.append(Row(run, tally, cost, comparison.agreement(number, 0) if number else None))
         _console().print(run_table(rows))
     if comparison.mistaken:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
-from hierarchical_reasoning.cli.figures import accuracy_text, cost_text
+from hierarchical_reasoning.cli.figures import accuracy_text, cost_text, visible_cell
 from hierarchical_reasoning.cli.trace_view import truth_text
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results import ResultEntry
-from hierarchical_reasoning.results_reader import Agreement, RunFile, Tally
-from taxonomy.terminal import visible
+from hierarchical_reasoning.results_reader import Agreement, RunFile
+from hierarchical_reasoning.tally import Tally
 
 _WIDTHS = {"problem": 24, "outcome": 9, "extracted": 20, "truth": 20, "steps": 5, "reason": 100}
 """Of the columns of a list; what is longer ends in "…"."""
@@ -36,7 +36,7 @@ def run_table(rows: Sequence[Row]) -> Table:
     errors = any(row.tally.outcomes[Outcome.ERROR] for row in rows)
     for row in rows:
         for heading, cell in _cells(row, errors=errors, others=len(rows) > 1).items():
-            columns.setdefault(heading, []).append(visible(cell))
+            columns.setdefault(heading, []).append(visible_cell(cell))
     table = Table(title="Results", title_justify="left")
     for heading in columns:
         table.add_column(heading, overflow="fold")
@@ -47,7 +47,7 @@ def run_table(rows: Sequence[Row]) -> Table:
 
 def _cells(row: Row, *, errors: bool, others: bool) -> dict[str, str]:
     facts, tally = row.run.facts, row.tally
-    usage = tally.usage
+    tokens, seconds = tally.tokens_per_problem, tally.seconds_per_problem
     outcomes = (f"{tally.outcomes[outcome]:,} {outcome}" for outcome in Outcome if tally.outcomes[outcome])
     return {
         "file": str(row.run.path),
@@ -59,11 +59,9 @@ def _cells(row: Row, *, errors: bool, others: bool) -> dict[str, str]:
         "accuracy, all": accuracy_text(tally.accuracy),
         **({"accuracy, without errors": accuracy_text(tally.accuracy_completed)} if errors else {}),
         "outcomes": ", ".join(outcomes) or "none",
-        "tokens a problem": f"{(usage.prompt_tokens + usage.completion_tokens) / tally.n:,.0f}"
-        if tally.n
-        else "-",
+        "tokens a problem": "-" if tokens is None else f"{tokens:,.0f}",
         "cost": cost_text(row.cost_usd),
-        "seconds a problem": f"{tally.seconds / tally.n:.1f}" if tally.n else "-",
+        "seconds a problem": "-" if seconds is None else f"{seconds:.1f}",
         **({"beside the first file": _beside(row.agreement)} if others else {}),
     }
 
@@ -106,5 +104,5 @@ def problem_name(problem_id: str, sample: int) -> str:
 
 
 def _fit(text: str, width: int) -> str:
-    line = " ".join(visible(text).split())
+    line = " ".join(visible_cell(text).split())
     return set_cell_size(line if cell_len(line) <= width else set_cell_size(line, width - 1) + "…", width)

@@ -225,6 +225,9 @@ def run(
     with reported():
         given = {name: value for name, value in settings.items() if value is not None}
         _refuse_scripted(given)
+        if resume is None and "retry_errors" in given:
+            flag = "--retry_errors" if given["retry_errors"] else "--no_retry_errors"
+            raise ConfigError(f"{flag} says what a resumed run does; give --resume too")
         config = RunConfig(**_with_vllm_model(given))
         display = Display(prompt_verbose=prompt_verbose, thinking_verbose=thinking_verbose)
         if dry_run:

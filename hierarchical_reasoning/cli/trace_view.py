@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from hierarchical_reasoning.cli.figures import cost_text
+from hierarchical_reasoning.cli.figures import cost_text, visible_cell
 from hierarchical_reasoning.results import ResultEntry, StepRecord, TokenUsage
 from hierarchical_reasoning.results_reader import RunFile
 from taxonomy.terminal import visible
@@ -43,7 +43,7 @@ def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
     category = "" if entry.category is None else f", category {entry.category}"
     where = f"{run.path}: {run.facts.model_name}, {mode}"
     yield _text(f"{where}\n", "dim")
-    yield _text(f"{entry.problem_id}{sample}{category}", "bold")
+    yield _text(visible_cell(f"{entry.problem_id}{sample}{category}"), "bold")
     yield _text(f"{entry.problem}\n")
     for number, step in enumerate(entry.steps, start=1):
         yield from _step(number, step)

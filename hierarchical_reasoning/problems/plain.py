@@ -47,6 +47,8 @@ class Plain:
     problem_field: str | None
     """As the user named it; None: the usual ones."""
     answer_field: str | None
+    is_found: bool = False
+    """The shape was found from the data, not asked for."""
 
     def check(self) -> None:
         """Raise ProblemFileError where a file of these columns does not have this shape."""

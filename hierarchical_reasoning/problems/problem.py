@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,3 +42,6 @@ class ProblemSet:
     path: Path
     sha256: str
     """Of the file's bytes as they lie on disk."""
+    of_category: Iterable[Problem]
+    """All problems of the file, or of the category that was asked for, whichever of them are selected: read anew each
+    time it is gone through."""

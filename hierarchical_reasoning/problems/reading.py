@@ -50,7 +50,21 @@ def read_problems(
     notes = [*file.notes, *notes]
     if file.shape.has_answers:
         notes += _notes_on_answers(selected, answer_field)
-    return ProblemSet(tuple(selected), tuple(notes), file.source.path, file.sha256)
+    return ProblemSet(
+        tuple(selected), tuple(notes), file.source.path, file.sha256, _OfCategory(file, category)
+    )
+
+
+@dataclass(frozen=True)
+class _OfCategory(Iterable[Problem]):
+    """The problems of a category, or all of them; where no row has a category, every one is of it."""
+
+    file: ProblemFile
+    category: str | None
+
+    def __iter__(self) -> Iterator[Problem]:
+        takes_all = self.category is None or not self.file.shape.has_categories
+        return (problem for _, problem in self.file if takes_all or problem.category == self.category)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ ShapeName = Literal["auto", "plain", "gsm8k", "numina", "lichess", "game24"]
 
 
 class Gsm8k(Plain):
-    """Solutions that end with `#### ` and the answer. A row without that has no answer: its solution is none."""
+    """Solutions that end with `#### ` and the answer. A row without that has no answer, its solution being none; where
+    the shape was found from the data, it is an error, since other rows may be all that has this shape."""
 
     name: ClassVar[str] = "gsm8k"
     note: ClassVar[str] = (
@@ -43,6 +44,12 @@ class Gsm8k(Plain):
         name, answer = super().answer(where, row, text)
         found = [after_hashes(one) for one in ([answer] if isinstance(answer, str) else answer or ())]
         truths = tuple(truth for truth in found if truth is not None)
+        if self.is_found and len(truths) < len(found):
+            raise ProblemFileError(
+                f"{where}: `{name}` has no #### with the answer after it, and other rows have; say how the file is "
+                "laid out: --problem_shape plain takes every answer whole, --problem_shape gsm8k takes what follows "
+                "####, and leaves rows without it ungraded"
+            )
         return (name, truths[0] if len(truths) == 1 else truths) if truths else (None, None)
 
 
@@ -178,7 +185,7 @@ def shape_of(
     check_field(source, columns, answer_field, "--answer_field")
     found = _shown_by(columns, problem_field, answer_field) if name == "auto" else name
     kind = next(kind for kind in SHAPES if kind.name == found)
-    shape = kind(source, columns, problem_field, answer_field)
+    shape = kind(source, columns, problem_field, answer_field, is_found=name == "auto")
     shape.check()
     if not shape.note:
         return shape, []

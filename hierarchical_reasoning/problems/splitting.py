@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Container
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -53,10 +54,14 @@ def write_split(
         overwrite: whether files of these names are replaced.
 
     Raises:
-        UsageError: a share that leaves one of the files empty.
+        UsageError: a share that leaves one of the files empty, or a name that is none of a file.
         OutputError: a file is there already, is the one that is read, or cannot be written.
         ProblemFileError: a row is no problem.
     """
+    if name is not None and (not name.strip() or re.search(r"[/\\\0]", name)):
+        raise UsageError(
+            f"--name {name!r} must be the beginning of a file's name, without / and \\; --output names the directory"
+        )
     n = file.shape.columns.n_rows
     n_train = int(n * train_share)
     if not 0 < n_train < n:

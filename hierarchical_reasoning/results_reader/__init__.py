@@ -1,5 +1,6 @@
 """What runs found, read back: results files and journals, entry by entry, as figures, rows, tables and data frames."""
 
+from hierarchical_reasoning.results_reader.comparison import Agreement, Comparison
 from hierarchical_reasoning.results_reader.rows import (
     ENTRY_COLUMNS,
     STEP_COLUMNS,
@@ -9,7 +10,6 @@ from hierarchical_reasoning.results_reader.rows import (
 )
 from hierarchical_reasoning.results_reader.run_files import RunFacts, RunFile, open_run
 from hierarchical_reasoning.results_reader.tables import check_export_path, to_frame, write_csv, write_table
-from hierarchical_reasoning.results_reader.tally import Agreement, Comparison, Tally
 
 __all__ = [
     "ENTRY_COLUMNS",
@@ -18,7 +18,6 @@ __all__ = [
     "Comparison",
     "RunFacts",
     "RunFile",
-    "Tally",
     "check_export_path",
     "open_run",
     "selected",

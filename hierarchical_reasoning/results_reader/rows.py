@@ -13,11 +13,10 @@ from typing import Any
 
 from hierarchical_reasoning.errors import CategoryError
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry, RoleUsage, TokenUsage
+from hierarchical_reasoning.results import NOTHING_SPENT, ResultEntry, RoleUsage, TokenUsage
 from hierarchical_reasoning.results_reader.run_files import RunFile
 
 Row = Mapping[str, Any]
-NOTHING_SPENT = RoleUsage(cost_usd=0.0, cost_from_cache_usd=0.0)
 
 _OF_BOTH = {
     "file": "string",

@@ -36,12 +36,21 @@ class RecordedSummary(_Facts):
     """Of all calls that were made, earlier attempts included; None where a price is not known."""
 
 
+class RecordedSettings(_Facts):
+    """How a run was told to draw and to grade."""
+
+    seed: int = 0
+    answer_format: str | None = None
+    """None in journals of earlier versions, which do not say."""
+
+
 class RunFacts(_Facts):
     """What a file says of its run, besides the entries."""
 
     model_name: str
     label_level: int
     use_hierarchical_reasoning: bool
+    config: RecordedSettings = RecordedSettings()
     summary: RecordedSummary | None = None
     """None for a journal, whose run may not be finished."""
 
@@ -105,10 +114,12 @@ class JournalOfRun(RunFile):
     """The journal of a run, finished or not."""
 
     def __init__(self, path: Path) -> None:
-        config = read_header(path).config
+        header = read_header(path)
+        config = header.config
+        recorded = {**config, "answer_format": header.settings.get("answer_format")}
         vanilla = config.get("vanilla_baseline")
         mode = {} if vanilla is None else {"use_hierarchical_reasoning": not vanilla}
-        super().__init__(path, _facts(path, {**config, **mode}))
+        super().__init__(path, _facts(path, {**config, **mode, "config": recorded}))
 
     def entries(self) -> Iterator[ResultEntry]:
         contents = read_journal(self.path)

@@ -49,6 +49,8 @@ class Verifier(ABC):
     """The name that `--ground_truth_format` takes."""
     aliases: ClassVar[tuple[str, ...]] = ()
     """Further names for it."""
+    computes_truth: ClassVar[bool] = False
+    """Whether each problem itself says what is right, answer or not."""
     answer_form: ClassVar[str] = ""
     """What prompts ask the final answer to be, as in "a number"; empty for no hint."""
 
@@ -114,6 +116,7 @@ class AnswerVerifier(Verifier):
             accepts=lambda candidate: self.accepts(problem, candidate),
             with_last_number=self.takes_last_number,
             truncated=truncated,
+            problem_text=problem.text,
         )
         if self.ground_truth(problem) is None:
             return ungraded(candidate, "the problem has no ground truth")

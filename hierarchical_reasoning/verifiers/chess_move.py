@@ -2,12 +2,13 @@
 
 A move counts as itself however it is written: SAN, UCI, coordinates or long algebraic, with or without +, #, !, ? and a
 move number, castling with O or 0, figurines, or in words ("knight to f3"). One that is illegal, ambiguous or not one
-move is wrong, and the reason says which.
+move is wrong, and the reason says which; so is one that the text does not open with, doubts or takes back.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
 import chess
@@ -23,26 +24,12 @@ from hierarchical_reasoning.verifiers.chess_position import (
     puzzle_of,
     read_move,
 )
+from hierarchical_reasoning.verifiers.chess_wording import MOVE, in_notation, told_in_whole, told_on_line
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
 
-_MOVE = re.compile(
-    r"(?<![\w/-])(?:[O0o]-[O0o](?:-[O0o])?|"
-    r"[KQRBN]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:[=/(]?[NBRQnbrq]\)?)?)(?![\w/-])[+#!?]*"
-)
-_LATEX = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mbox|boxed)\b|\\left|\\right|\\(?=[#!,; ])|[{}$*`\"“”_]")
-_FIGURINES = str.maketrans("♔♕♖♗♘♚♛♜♝♞", "KQRBNKQRBN", "♙♟")
-_PIECES = {"king": "K", "queen": "Q", "rook": "R", "bishop": "B", "knight": "N", "pawn": ""}
-_IN_WORDS = re.compile(
-    rf"\b({'|'.join(_PIECES)})(?:\s+(?:(?:from|on)\s+)?([a-h][1-8]))?(?:\s+(?:moves?|takes?|captures?|to|on))*"
-    r"\s+([a-h][1-8])\b",
-    re.IGNORECASE,
-)
-_CASTLING = re.compile(
-    r"\bcastl(?:es?|ing)\s+(king|queen)side\b|\b(king|queen)side\s+castl(?:es?|ing)\b", re.IGNORECASE
-)
-_OR = re.compile(r"[\s,]*(?:or|and|/|\|)\s*(?:\d+\s*\.+\s*)?", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[a-z])[.!?]\s")
 """Not after a digit: that is a move, or the number of one."""
+_WHOLE = (Marker.BOXED, Marker.ANSWER_TAG)
 
 
 class ChessMoveVerifier(AnswerVerifier):
@@ -62,26 +49,27 @@ class ChessMoveVerifier(AnswerVerifier):
 
     def accepts(self, problem: Problem, candidate: Candidate) -> bool:
         """A phrase leads to an answer if a move follows; a bare text does if it is one move and no more."""
-        written = _written(candidate)
+        written = in_notation(candidate.text)
         if candidate.marker is Marker.WHOLE_TEXT:
-            return bool(re.fullmatch(rf"(?:\d+\s*\.+\s*)?(?:{_MOVE.pattern})[\s.]*", written))
-        return bool(_MOVE.search(written))
+            return bool(re.fullmatch(rf"(?:\d+\s*\.+\s*)?(?:{MOVE.pattern})[\s.]*", written))
+        return bool(MOVE.search(_SENTENCE_END.split(written, maxsplit=1)[0]))
 
     async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
         """Play the move found and compare it with the accepted ones."""
         puzzle = self._puzzle(problem)
-        written = _written(candidate)
+        written = in_notation(candidate.text)
         how = candidate.marker.value
-        moves = _MOVE.findall(written)
-        if not moves:
-            reason = f"the answer is no chess move: {candidate.text!r}"
-            return Grade(Outcome.WRONG, candidate.text, reason, how)
+        told = told_in_whole(written) if candidate.marker in _WHOLE else told_on_line(written)
         board = chess.Board(puzzle.fen)
-        if _is_undecided(board, written, moves, whole=candidate.marker in (Marker.BOXED, Marker.ANSWER_TAG)):
-            reason = f"more than one move is named: {candidate.text!r}"
-            return Grade(Outcome.WRONG, candidate.text, reason, how)
-        outcome, reason = _judge(board, puzzle, moves[0])
-        return Grade(outcome, moves[0], reason, how)
+        flaw = told.flaw
+        if not told.moves:
+            flaw = "the answer is no chess move"
+        elif _is_undecided(board, told.moves, whole=candidate.marker in _WHOLE):
+            flaw = "more than one move is named"
+        if flaw:
+            return Grade(Outcome.WRONG, candidate.text, f"{flaw}: {candidate.text!r}", how)
+        outcome, reason = _judge(board, puzzle, told.moves[0])
+        return Grade(outcome, told.moves[0], reason, how)
 
     def _puzzle(self, problem: Problem) -> ChessPuzzle:
         try:
@@ -106,20 +94,15 @@ def _judge(board: chess.Board, puzzle: ChessPuzzle, written: str) -> tuple[Outco
     return Outcome.WRONG, f"another legal move: {board.san(move)}, not {expected}"
 
 
-def _is_undecided(board: chess.Board, written: str, moves: list[str], *, whole: bool) -> bool:
-    """Whether several moves are offered as the answer.
+def _is_undecided(board: chess.Board, moves: Sequence[str], *, whole: bool) -> bool:
+    """Whether several moves are offered: they are neither the first written again nor a line that goes on from it.
 
-    `whole` says that `written` is the answer and nothing else: then further moves must be the same move
-    written again, or go on from the first. Elsewhere only "this or that" is undecided; what follows the move
-    explains it.
+    `whole` says that there is nothing but moves, so that one that cannot be played counts too.
     """
-    if len(moves) == 1 or _legal_uci(board, moves[0]) is None:
-        return False
-    if whole:
-        same = {_legal_uci(board, move) for move in moves}
-        return len(same) > 1 and not is_line(board, moves)
-    first, second, *_ = _MOVE.finditer(written)
-    return _OR.fullmatch(written, first.end(), second.start()) is not None
+    first = _legal_uci(board, moves[0])
+    others = {_legal_uci(board, move) for move in set(moves)}
+    differ = {uci for uci in others if uci != first and (whole or uci is not None)}
+    return first is not None and bool(differ) and not is_line(board, moves)
 
 
 def _legal_uci(board: chess.Board, written: str) -> str | None:
@@ -127,13 +110,3 @@ def _legal_uci(board: chess.Board, written: str) -> str | None:
         return read_move(board, written).uci()
     except ValueError:
         return None
-
-
-def _written(candidate: Candidate) -> str:
-    """What is graded, without markup: all that is boxed or tagged, but of an open line its first sentence."""
-    text = _LATEX.sub(" ", candidate.text.translate(_FIGURINES)).strip()
-    text = _IN_WORDS.sub(lambda found: _PIECES[found[1].lower()] + (found[2] or "") + found[3].lower(), text)
-    text = _CASTLING.sub(lambda found: "O-O" if (found[1] or found[2]).lower() == "king" else "O-O-O", text)
-    if candidate.marker in (Marker.BOXED, Marker.ANSWER_TAG):
-        return text
-    return _SENTENCE_END.split(text, maxsplit=1)[0]

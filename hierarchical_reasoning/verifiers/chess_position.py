@@ -88,6 +88,10 @@ def read_move(board: chess.Board, text: str) -> chess.Move:
     compact = written.replace("-", "").replace("=", "").lower()
     if re.fullmatch(r"[a-h][1-8][a-h][1-8][nbrq]?", compact) and written[0].islower():
         return board.parse_uci(compact)
+    if re.fullmatch(r"K[a-h][18][-x]?[a-h][18]", written):
+        castling = chess.Move.from_uci(re.sub("[-Kx]", "", written))
+        if board.is_castling(castling) and castling in board.legal_moves:
+            return castling
     move = board.parse_san(re.sub(r"([18])[/(]?([NBRQ])\)?$", r"\1=\2", written))
     if not move:
         raise chess.IllegalMoveError(f"{text!r} is not a move on the board")

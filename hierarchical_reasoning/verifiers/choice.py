@@ -14,15 +14,8 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.base import AnswerVerifier, Grade
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
-from hierarchical_reasoning.verifiers.options import (
-    NO_OPTION,
-    Options,
-    is_place,
-    label_of_truth,
-    named,
-    options_of,
-)
-from hierarchical_reasoning.verifiers.wording import first_sentence
+from hierarchical_reasoning.verifiers.option_named import NO_OPTION, named
+from hierarchical_reasoning.verifiers.options import Options, is_place, label_of_truth, options_of
 
 
 class ChoiceVerifier(AnswerVerifier):
@@ -71,10 +64,8 @@ class ChoiceVerifier(AnswerVerifier):
 
     @staticmethod
     def _named(candidate: Candidate, options: Options) -> tuple[str | None, str]:
-        label, why = named(candidate.text, options)
-        if label is None and candidate.marker not in (Marker.BOXED, Marker.ANSWER_TAG):
-            return named(first_sentence(candidate), options)
-        return label, why
+        whole = candidate.marker in (Marker.BOXED, Marker.ANSWER_TAG)
+        return named(candidate.text, options, whole=whole)
 
     @staticmethod
     def _options(problem: Problem) -> Options:

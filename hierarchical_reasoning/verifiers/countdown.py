@@ -9,31 +9,25 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from hierarchical_reasoning.errors import ProblemFileError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.arithmetic import Expression, ExpressionError, read_expression
 from hierarchical_reasoning.verifiers.base import AnswerVerifier, Grade
+from hierarchical_reasoning.verifiers.countdown_task import (
+    LIST,
+    TARGET_FIELD,
+    Countdown,
+    countdown_of,
+    has_fields,
+    listed,
+)
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
-from hierarchical_reasoning.verifiers.wording import unwrapped
+from hierarchical_reasoning.verifiers.wording import takes_back, unwrapped
 
-NUMBER_FIELDS = ("numbers", "nums")
-TARGET_FIELD = "target"
-
-_LIST = r"\d+(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s+)\d+)+"
-_NUMBERS = re.compile(
-    rf"(?:\b(?:numbers?|digits|use|using)\b:?\s*[\[({{]?\s*|^\s*|:\s*)({_LIST})", re.IGNORECASE
-)
-_TARGET = re.compile(
-    r"(?:\b(?:equals?(?:\s+to)?|makes?|reach(?:es)?|gets?|obtain|target(?:\s+(?:number|value))?(?:\s+(?:is|of))?|"
-    r"results?\s+in|evaluates?\s+to)\b:?\s*|=\s*)(?:exactly\s+)?(-?\d+)\b(?!\s*,?\s*\d)",
-    re.IGNORECASE,
-)
 _RULES = re.compile(
     r"\bexactly once\b|\bonly once\b|\beach (?:number|once)\b|\bgame of 24\b|\b24 game\b|\bcountdown\b",
     re.IGNORECASE,
@@ -42,16 +36,11 @@ _EQUALS = re.compile(
     r"(?<!\s)\s*(?<![<>!])=+\s*"
 )  # the first part keeps long runs of blanks from being tried anew
 _OPERATOR = re.compile(r"\d[\s)]*(?:[-+*/×÷·−=x]|\\(?:times|div|cdot|frac))")
+_EQUALS_IN_WORDS = re.compile(
+    r"(?<!\s)(?:\s*,)?\s*\b(?:(?:which|that|and|it)\s+)?(?:equals|is\s+equal\s+to|evaluates\s+to|gives|makes|is)\s+(?=\$?-?\d)"
+)
 _LEADING_WORDS = re.compile(r"^[A-Za-z' ]+:\s*")
 _END = re.compile(r"\.(?:\s.*)?$", re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Countdown:
-    """What is to be made of what."""
-
-    numbers: tuple[int, ...]
-    target: Fraction
 
 
 class CountdownVerifier(AnswerVerifier):
@@ -59,6 +48,7 @@ class CountdownVerifier(AnswerVerifier):
 
     format: ClassVar[str] = "countdown"
     aliases: ClassVar[tuple[str, ...]] = ("24", "game24", "game of 24")
+    computes_truth: ClassVar[bool] = True
     answer_form: ClassVar[str] = "one expression that uses each number exactly once"
 
     def check(self, problem: Problem) -> None:
@@ -69,26 +59,30 @@ class CountdownVerifier(AnswerVerifier):
             if flaw is not None:
                 raise ProblemFileError(
                     f"problem {problem.id!r}: the answer {answer!r} is neither the target {countdown.target} nor an "
-                    f"expression that makes it of {_listed(countdown.numbers)} ({flaw}); choose another "
+                    f"expression that makes it of {listed(countdown.numbers)} ({flaw}); choose another "
                     "--ground_truth_format or --answer_field"
                 )
 
     def was_meant(self, problem: Problem) -> bool:
         """Where there are the fields, answers are solutions, or the prompt tells the rules or is numbers alone."""
         if (
-            _has_fields(problem.fields)
+            has_fields(problem.fields)
             or _RULES.search(problem.text)
-            or re.fullmatch(_LIST, problem.text.strip())
+            or re.fullmatch(LIST, problem.text.strip())
         ):
             return True
-        return not any(answer.isdecimal() for answer in problem.answers)
+        return bool(problem.answers) and not any(answer.isdecimal() for answer in problem.answers)
 
     def ground_truth(self, problem: Problem) -> str | tuple[str, ...] | None:
-        """The answer given, or else the target, where there are numbers to make it of."""
+        """The answer given, or else the target, where the fields or the prompt say what is to be made of what."""
         if problem.answer is not None:
             return problem.answer
-        fields = problem.fields
-        return str(fields[TARGET_FIELD]) if _has_fields(fields) else None
+        if has_fields(problem.fields):
+            return str(problem.fields[TARGET_FIELD])
+        try:
+            return str(countdown_of(problem.text, problem.fields, ()).target)
+        except ValueError:
+            return None
 
     def accepts(self, problem: Problem, candidate: Candidate) -> bool:
         """A phrase leads to an answer if it computes something."""
@@ -97,10 +91,12 @@ class CountdownVerifier(AnswerVerifier):
     async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
         """Compute the expression found."""
         countdown = self._countdown(problem)
-        written = candidate.text
+        written, rest = candidate.text, ""
         if candidate.marker not in (Marker.BOXED, Marker.ANSWER_TAG):
-            written = _END.sub("", _LEADING_WORDS.sub("", written))
-        flaw = _flaw(written, countdown)
+            line = _EQUALS_IN_WORDS.sub(" = ", _LEADING_WORDS.sub("", written))
+            written = _END.sub("", line)
+            rest = line[len(written) :]
+        flaw = "the expression is taken back" if takes_back(rest) else _flaw(written, countdown)
         outcome = Outcome.CORRECT if flaw is None else Outcome.WRONG
         reason = f"it makes the target: {countdown.target}" if flaw is None else flaw
         return Grade(outcome, written, reason, candidate.marker.value)
@@ -115,51 +111,6 @@ class CountdownVerifier(AnswerVerifier):
             ) from error
 
 
-def countdown_of(text: str, fields: Mapping[str, Any], answers: Sequence[str]) -> Countdown:
-    """The task of a problem with this prompt, these fields and these answers; raises ValueError, with the reason."""
-    given = next((fields[name] for name in NUMBER_FIELDS if fields.get(name) is not None), None)
-    numbers = _numbers_in(text) if given is None else _whole_numbers(given)
-    target = fields.get(TARGET_FIELD)
-    if target is None:
-        found = {match[1] for match in _TARGET.finditer(text)} or {
-            answer for answer in answers if answer.isdecimal()
-        }
-        if len(found) != 1:
-            raise ValueError(
-                f"the target is not clear from the prompt, it may be {sorted(found) or 'anything'}"
-            )
-        target = found.pop()
-    try:
-        return Countdown(numbers, Fraction(str(target)))
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"`{TARGET_FIELD}` must be a number, not {target!r}") from None
-
-
-def _has_fields(fields: Mapping[str, Any]) -> bool:
-    return fields.get(TARGET_FIELD) is not None and any(
-        fields.get(name) is not None for name in NUMBER_FIELDS
-    )
-
-
-def _whole_numbers(given: Any) -> tuple[int, ...]:
-    values = re.split(r"[\s,]+", given.strip(" []()")) if isinstance(given, str) else given
-    if (
-        not isinstance(values, list | tuple)
-        or len(values) < 2
-        or not all(str(value).isdecimal() for value in values)
-    ):
-        raise ValueError(f"`numbers` must be a list of whole numbers, not {given!r}")
-    return tuple(int(value) for value in values)
-
-
-def _numbers_in(text: str) -> tuple[int, ...]:
-    lists = {tuple(map(int, re.findall(r"\d+", match[1]))) for match in _NUMBERS.finditer(text)}
-    if len(lists) != 1:
-        found = "; ".join(map(_listed, sorted(lists))) or "none"
-        raise ValueError(f"the prompt should have one list of numbers, and has: {found}")
-    return lists.pop()
-
-
 def _flaw(written: str, countdown: Countdown) -> str | None:
     """What is wrong with an answer; None where nothing is."""
     try:
@@ -167,8 +118,8 @@ def _flaw(written: str, countdown: Countdown) -> str | None:
     except ExpressionError as error:
         return str(error)
     if Counter(expression.numbers) != Counter(countdown.numbers):
-        used = _listed(sorted(expression.numbers))
-        return f"other numbers than those given: {used}, not {_listed(sorted(countdown.numbers))}"
+        used = listed(sorted(expression.numbers))
+        return f"other numbers than those given: {used}, not {listed(sorted(countdown.numbers))}"
     if expression.value != countdown.target:
         return f"it makes another number: {expression.value}, not {countdown.target}"
     if any(other.value != expression.value for other in others):
@@ -189,7 +140,3 @@ def _is_number(answer: str, target: Fraction) -> bool:
         return Fraction(answer) == target
     except (ValueError, ZeroDivisionError):
         return False
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))

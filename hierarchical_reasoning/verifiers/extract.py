@@ -11,26 +11,46 @@ Every scan is linear in the length of the text; a boxed answer inside another co
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+
+from llm_backends.hosted.reading import split_reasoning
 
 NO_MARKER = r"no answer found in the text (looked for \boxed{}, <answer>, >> FINAL ANSWER, the answer is ...)"
 
 _LAST_NUMBER = re.compile(
     r"\\[dt]?frac\{\d+\}\{\d+\}"
-    r"|(?<![\w.])[-+−]?\\?[$€£]?(?:\d(?:,?\d)*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
+    r"|(?<![\w.])[-+−]?\\?[$€£]?\d{1,3}(?:[ \xa0\u2009\u202f]\d{3})+(?![\d.,]\d|\d)"
+    r"|(?<!\d[.,])(?<![\w.])[-+−]?\\?[$€£]?\d+(?:[.,]\d+){2,}(?:\.\d+)?(?!\d)"
+    r"|(?<!\d[.,])(?<![\w.])[-+−]?\\?[$€£]?(?:\d(?:,?\d)*(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
     r"(?:\s?/\s?\d+(?![\d.]))?(?!\d|(?:st|nd|rd|th)\b)(?:\s?\\?%)?"
+    r"(?:[²³!^](?=\s?[\w*/+])|[²³]|\s(?:hundred|thousand|million|billion|trillion|dozen)\b)?"
 )
 _BRACES = re.compile(r"(?P<open>\\+boxed\s*\{|\{)|\\[{}\\]|(?P<close>\})")
 _TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _FINAL = re.compile(r">>[ \t]*FINAL[ \t]+ANSWER[ \t]*:?", re.IGNORECASE)
 _PHRASE = re.compile(
-    r"\b(?:answer|(?:best|winning|correct|right)(?:[ \t]+next)?[ \t]+move)"
-    r"[ \t*_]*(?:\bis\b(?![ \t]+not\b)|[:=])(?:[ \t*_]*:)?",
+    r"\b(?:answer|(?:best|winning|correct|right)(?:[ \t]+next)?[ \t]+move"
+    r"|(?:best|correct|right)[ \t]+(?:option|choice))"
+    r"[ \t*_]*(?:\b(?:is|(?:would|must|should|will)[ \t]+be)\b(?![ \t]+not\b)|[:=])(?:[ \t*_]*:)?",
     re.IGNORECASE,
 )
+_NO_ANSWER = re.compile(
+    r"\b(?:wrong|incorrect|false|mistaken|tempting|naive)\s+(?:final\s+)?\Z", re.IGNORECASE
+)
+"""Before the phrase: it tells an answer that is not the writer's."""
 _QUOTES = '"""', "```", "'''"
+
+
+_DENIAL = re.compile(
+    r"(?:\bnot|n['’]t(?: be)?|\bcannot be|\bnever|\bneither|\bnor|"
+    r"\b(?:less|more|greater|fewer|other|rather) than|\bat (?:least|most)|\binstead of)\s+[$€£]?\Z",
+    re.IGNORECASE,
+)
+_SEEN_BEFORE = 24
+"""Characters before the last number that may deny it."""
 
 
 class Marker(str, Enum):
@@ -61,17 +81,23 @@ def best_candidate(
     accepts: Callable[[Candidate], bool],
     with_last_number: bool = False,
     truncated: bool = False,
+    problem_text: str = "",
 ) -> Candidate | None:
     """The candidate under the strongest marker; among equals, the last.
 
     `accepts` is asked about candidates of open markers alone: what is boxed or tagged is the answer, readable
     or not, while "the answer is clear" is none. In a `truncated` text only closed candidates count, and the
-    last number never.
+    last number never. Reasoning in `<think>` tags holds no answer, nor does what is boxed or tagged in the problem
+    itself, which the text may repeat.
     """
+    text = split_reasoning(text.lstrip())[0]
+    told = {candidate for find in (_boxed, _tagged) for candidate in find(problem_text)}
     for find in (_boxed, _tagged, _after_final_answer, _after_hashes, _after_phrase):
         last = None
         for candidate in find(text):
             certain = candidate.marker in (Marker.BOXED, Marker.ANSWER_TAG)
+            if candidate in told:
+                continue
             if certain or ((candidate.closed or not truncated) and accepts(candidate)):
                 last = candidate
         if last is not None:
@@ -85,16 +111,21 @@ def best_candidate(
 
 
 def _boxed(text: str) -> Iterator[Candidate]:
-    """Contents of `\\boxed{}`; of nested ones the outermost comes last."""
+    """Contents of `\\boxed{}`, of nested ones the outermost."""
+    spans: list[tuple[int, int]] = []
     open_braces: list[tuple[bool, int]] = []
     for match in _BRACES.finditer(text):
         if match["open"]:
             open_braces.append((match["open"] != "{", match.end()))
         elif match["close"] and open_braces:
             is_box, start = open_braces.pop()
-            content = text[start : match.start()].strip()
-            if is_box and content:
-                yield Candidate(content, Marker.BOXED, closed=True)
+            if is_box:
+                while spans and spans[-1][0] > start:
+                    spans.pop()
+                spans.append((start, match.start()))
+    for start, end in spans:
+        if content := text[start:end].strip():
+            yield Candidate(content, Marker.BOXED, closed=True)
 
 
 def _tagged(text: str) -> Iterator[Candidate]:
@@ -131,6 +162,8 @@ def _after_hashes(text: str) -> Iterator[Candidate]:
 
 def _after_phrase(text: str) -> Iterator[Candidate]:
     for match, limit in _with_limits(_PHRASE, text):
+        if _NO_ANSWER.search(text, max(0, match.start() - 20), match.start()):
+            continue
         yield from _line_at(text, _skip_blanks(text, match.end()), limit, Marker.PHRASE)
 
 
@@ -155,5 +188,8 @@ def _skip_blanks(text: str, start: int) -> int:
 
 
 def _last_number(text: str) -> Candidate | None:
-    numbers = [match[0] for match in _LAST_NUMBER.finditer(text)]
-    return Candidate(numbers[-1], Marker.LAST_NUMBER, closed=False) if numbers else None
+    """None where the text denies its last number: "the answer is not 72" has no answer."""
+    (last,) = deque(_LAST_NUMBER.finditer(text), maxlen=1) or (None,)
+    if last is None or _DENIAL.search(text, max(0, last.start() - _SEEN_BEFORE), last.start()):
+        return None
+    return Candidate(last[0], Marker.LAST_NUMBER, closed=False)

@@ -18,7 +18,9 @@ from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.base import AnswerVerifier, Grade
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
 from hierarchical_reasoning.verifiers.math_pool import TookTooLongError, WorkerPool
-from hierarchical_reasoning.verifiers.numerals import Number, first_number, read_number, same_number
+from hierarchical_reasoning.verifiers.numerals import Number, read_number, same_number
+from hierarchical_reasoning.verifiers.sentences import number_in
+from hierarchical_reasoning.verifiers.units import in_two_units, same_units
 from hierarchical_reasoning.verifiers.wording import (
     FUNCTION,
     first_sentence,
@@ -31,11 +33,22 @@ from hierarchical_reasoning.verifiers.wording import (
 MAX_LENGTH = 2000
 """Longer answers are not compared: no problem needs them, and a hostile text must not cost time."""
 
-_FORMULA = re.compile(r"(?<![\\\d])\$\$?((?:\\.|[^$\\])+)\$\$?|\\\((.+?)\\\)|\\\[(.+?)\\\]")
+_FORMULA = re.compile(
+    r"(?<![\\\d])\$\$?((?:\\.|[^$\\])+)\$\$?|\\\(((?:(?!\\[()]).)+)\\\)|\\\[((?:(?!\\[\[\]]).)+)\\\]"
+)
 _BETWEEN = re.compile(r"[\s,]*(?:and|or)?[\s,]*")
 _BASED = re.compile(r"(\d[\da-z,]*)_\{?(\d+)\}?")
+_DENIED = re.compile(
+    r"(?<!\\)\b(?:not|neither|nor|half|twice|thrice|double|triple|times|plus|minus|divided|squared|cubed|factorial"
+    r"|(?:square|cube) root|sqrt(?! ?[({])|(?:less|more|fewer|greater) than|at (?:least|most)|wrong|incorrect)\b",
+    re.IGNORECASE,
+)
+"""Words that make another answer of mathematics; Math-Verify would leave them out."""
+_NAMED = re.compile(r"\$? ?([A-Za-z](?:_\{?\w+\}?)?) ?=(?!.*=)")
+_BRACKETED = re.compile(r"(?P<set>\\\{)?(?:(?<=\{)|[(\[])[^()\[\]{}]*,[^()\[\]{}]*(?:\\\}|[)\]])")
+"""Two or more things in one pair of brackets, a set where those are braces."""
 _PROSE = re.compile(r"(?<!\\)(?<![A-Za-z])[A-Za-z]{3,}")
-_NOT_COMPACT = re.compile(r"\s+|\\[,;:! ]|\\left|\\right|\\displaystyle|\$|\.$")
+_NOT_COMPACT = re.compile(r"(?<!\w)\s+|\s+(?!\w)|\\[,;:! ]|\\left|\\right|\\displaystyle|\$|\.$")
 
 
 class MathVerifier(AnswerVerifier):
@@ -128,15 +141,32 @@ def _decided(candidate: Candidate, written: str, truth: str) -> bool | None:
     number = _number(truth)
     if number is None and is_words(truth):
         return same_words(candidate, truth) or _letters(written) == _letters(truth)
+    if _DENIED.search(unwrapped(written)) and not _DENIED.search(unwrapped(truth)):
+        return False
+    if not _alike(written, truth) or (number is not None and in_two_units(written)):
+        return False
     based, truth_based = _based(written), _based(truth)
-    if based or truth_based:
+    if based and not truth_based:
+        return False
+    if truth_based:
         return _same_based(based or _digits(written), truth_based or _digits(truth))
     if number is None:
         return None
     answer = _number(written)
     if answer is None and candidate.marker in (Marker.FINAL_ANSWER, Marker.HASHES, Marker.PHRASE):
-        answer = first_number(written)
+        answer = number_in(written)
     return None if answer is None else same_number(answer, number)
+
+
+def _alike(written: str, truth: str) -> bool:
+    """Whether unit, name and kind of brackets of the two can be the same, each as far as both have one."""
+    names = [_NAMED.match(text) for text in (written, truth)]
+    sets = [_BRACKETED.fullmatch(_compact(text)) for text in (written, truth)]
+    if names[0] and names[1] and names[0][1] != names[1][1]:
+        return False
+    if sets[0] and sets[1] and bool(sets[0]["set"]) is not bool(sets[1]["set"]):
+        return False
+    return same_units(written, truth)
 
 
 def _number(text: str) -> Number | None:

@@ -8,11 +8,13 @@ not the clock, so that a busy machine grades as an idle one does.
 
 from __future__ import annotations
 
+import cmath
 import json
 import logging
 import re
 import signal
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TextIO
 
@@ -20,6 +22,8 @@ from hierarchical_reasoning.verifiers.numerals import repeating_decimals_as_frac
 
 MAX_MEMORY = 2 * 2**30
 """Bytes of address space."""
+_ROUNDING = 1e-6
+"""Numbers that differ by a smaller share are one number, rounded."""
 _PLAIN = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -94,9 +98,30 @@ def reply_to(question: dict[str, Any]) -> dict[str, bool]:
     answer = parsed(question["answer"])
     same = any(
         math_verify.verify(truth, answer, allow_set_relation_comp=True, timeout_seconds=None)
+        and not _far_apart(truth, answer)
         for truth in truths
     )
     return {"readable": bool(answer), "same": same}
+
+
+def _far_apart(truth: Sequence[Any], answer: Sequence[Any]) -> bool:
+    """Whether both are numbers that differ by more than rounding: Math-Verify compares decimal places, and so takes
+    all that is small enough for zero."""
+    one, other = _value(truth), _value(answer)
+    if one is None or other is None:
+        return False
+    return abs(one - other) > _ROUNDING * max(abs(one), abs(other))
+
+
+def _value(read: Sequence[Any]) -> complex | None:
+    """The number that was read, where it was one number; percent may have been read twice, as 50 and as 1/2."""
+    from sympy import Expr
+
+    found = [each for each in read if isinstance(each, Expr)]
+    if len(found) != 1 or not found[0].is_number:
+        return None
+    value = complex(found[0].evalf())
+    return value if cmath.isfinite(value) else None
 
 
 def serve(questions: TextIO, replies: TextIO, cpu_seconds: float) -> None:

@@ -14,7 +14,8 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.base import AnswerVerifier, Grade
 from hierarchical_reasoning.verifiers.extract import Candidate, Marker
-from hierarchical_reasoning.verifiers.numerals import Number, first_number, read_number, same_number
+from hierarchical_reasoning.verifiers.numerals import Number, read_number, same_number, why_unread
+from hierarchical_reasoning.verifiers.sentences import number_in, spelled_number
 from hierarchical_reasoning.verifiers.wording import first_sentence
 
 
@@ -39,23 +40,26 @@ class NumberVerifier(AnswerVerifier):
 
     def ballot(self, answer: str) -> str:
         """The number itself, however it is written."""
-        number = read_number(answer) or first_number(answer)
+        number = read_number(answer) or spelled_number(answer)
         return super().ballot(answer) if number is None else str(number)
 
     def accepts(self, problem: Problem, candidate: Candidate) -> bool:
-        """A phrase leads to an answer if its sentence holds a digit."""
-        return any(character.isdecimal() for character in first_sentence(candidate))
+        """A phrase leads to an answer if its sentence holds a digit, or is a number in words."""
+        sentence = first_sentence(candidate)
+        return any(character.isdecimal() for character in sentence) or spelled_number(sentence) is not None
 
     async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:
         """Compare the number found with each accepted one."""
         truths = self._truths(problem)
         how = candidate.marker.value
         written = first_sentence(candidate)
-        answer = read_number(written)
+        answer = spelled_number(written)
         if answer is None and candidate.marker in (Marker.FINAL_ANSWER, Marker.HASHES, Marker.PHRASE):
-            answer = first_number(written)
+            answer = number_in(written, candidate.text[len(written) :])
+        elif answer is None:
+            answer = read_number(written)
         if answer is None:
-            return Grade(Outcome.WRONG, written, f"the answer is not one number: {written!r}", how)
+            return Grade(Outcome.WRONG, written, why_unread(written), how)
         expected = " or ".join(problem.answers)
         if any(same_number(answer, truth, self._tolerance) for truth in truths):
             within = " within the tolerance" if self._tolerance else ""

@@ -1,4 +1,4 @@
-"""The options of a multiple-choice problem, from its fields or its prompt, and which of them a text names."""
+"""The options of a multiple-choice problem, from its fields or its prompt, and which of them a ground truth is."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hierarchical_reasoning.verifiers.wording import normalized, unwrapped
+from hierarchical_reasoning.verifiers.wording import normalized
 
 OPTION_FIELDS = ("choices", "options")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-NO_OPTION = "the answer is none of the options"
 Options = Mapping[str, str]
 """Label to text, in the order given."""
 
@@ -19,12 +18,6 @@ _IN_PROMPT = re.compile(
     r"(?:^|(?<=[\s,;$])|(?<=\\quad)|(?<=\\qquad))(?:\\text\{|\\textbf\{|\*\*)?\(?([A-Z])\s?[).:](?:\*\*|\})?(?=[\s~\\$]|\w)"
 )
 _TRAILING = re.compile(r"(?:[\s,;$]|\\q?quad)+$")
-_FURTHER = re.compile(r"(?:(?:and|or|/|&)\s*\(?([A-Z])\b|\(?([A-Z])\)?(?:\W*$|\s*,|\s+(?:and|or)\b))")
-_NAMED = re.compile(
-    r"(?:(?:the\s+)?(?:correct\s+)?(?:option|choice|answer|letter)\s*:?\s*)?"
-    r"(?P<open>\()?(?P<label>[A-Za-z]|\d+)(?(open)\)|(?![\w'’]))\s*[.):,-]*\s*(?P<rest>.*)",
-    re.DOTALL | re.IGNORECASE,
-)
 
 
 def options_of(text: str, fields: Mapping[str, Any]) -> Options:
@@ -46,7 +39,7 @@ def label_of_truth(answer: str, options: Options) -> str | None:
         return letter[1].upper()
     if plain in options:
         return plain
-    same = _with_text(plain, options)
+    same = with_text(plain, options)
     if same is not None:
         return same
     labeled = _LABELED.fullmatch(plain)
@@ -60,32 +53,10 @@ def is_place(answer: str, options: Options) -> bool:
     plain = answer.strip()
     if not (plain.isascii() and plain.isdecimal() and len(plain) < 4) or int(plain) >= len(options):
         return False
-    return plain not in options and _with_text(plain, options) is None
+    return plain not in options and with_text(plain, options) is None
 
 
-def named(text: str, options: Options) -> tuple[str | None, str]:
-    """The label of the option that a text names, or None with the reason."""
-    same = _with_text(text, options)
-    if same is not None:
-        return same, ""
-    match = _NAMED.match(unwrapped(text).strip(" \t\n*`$\"'"))
-    if match is None:
-        return None, NO_OPTION
-    label, rest = match["label"], match["rest"].strip(" .*")
-    other = _with_text(rest, options)
-    if match["open"] or other or not rest:
-        label = label.upper()  # elsewhere a small "a" is an article
-    if label not in options:
-        return None, NO_OPTION
-    further = _FURTHER.match(rest)
-    if further and (further[1] or further[2]) in options.keys() - {label}:
-        return None, "more than one option is named"
-    if other is not None and normalized(options[label]) != normalized(rest):
-        return None, "the letter and the text after it are of different options"
-    return label, ""
-
-
-def _with_text(text: str, options: Options) -> str | None:
+def with_text(text: str, options: Options) -> str | None:
     """The label of the one option with this text."""
     wanted = normalized(text)
     labels = [label for label, option in options.items() if normalized(option) == wanted]

@@ -211,7 +211,7 @@ def test_the_answer_format_may_be_several_words_without_quotes() -> None:
         result = invoke(*arguments)
         assert "level 9" in result.output, result.output
     result = invoke("--ground-truth-format", "chess", "crossword", "notation", "--label_level", "3")
-    assert "'chess crossword notation' is not known" in result.output
+    assert "unexpected extra arguments (crossword notation)" in result.output
 
 
 @pytest.mark.parametrize(
@@ -220,13 +220,16 @@ def test_the_answer_format_may_be_several_words_without_quotes() -> None:
         ([], []),
         (["--a", "b", "c"], ["--a", "b", "c"]),
         (["--the_format", "x"], ["--the_format", "x"]),
-        (["--the_format", "x", "y", "--b", "c"], ["--the_format", "x y", "--b", "c"]),
-        (["--the-format", "x", "y"], ["--the-format", "x y"]),
+        (["--the_format", "x", "y", "--b", "c"], ["--the_format", "x", "y", "--b", "c"]),
+        (["--the_format", "Multiple", "choice", "--b"], ["--the_format", "Multiple choice", "--b"]),
+        (["--the-format", "game", "of", "24", "p.jsonl"], ["--the-format", "game of 24", "p.jsonl"]),
+        (["--the_format=chess", "coordinate", "notation"], ["--the_format", "chess coordinate notation"]),
+        (["--the_format", "number", "p.jsonl", "--b"], ["--the_format", "number", "p.jsonl", "--b"]),
         (["--the_format"], ["--the_format"]),
         (["--the_format", "--b", "c"], ["--the_format", "--b", "c"]),
     ],
 )
-def test_words_are_joined_up_to_the_next_option(arguments: list[str], joined: list[str]) -> None:
+def test_words_are_joined_where_they_name_a_format(arguments: list[str], joined: list[str]) -> None:
     assert joined_words(arguments, "--the_format") == joined
 
 

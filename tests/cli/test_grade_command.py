@@ -174,7 +174,6 @@ def test_mistakes_are_told(tmp_path: Path) -> None:
             "goes with the format",
         ),
         ((tmp_path / "no.jsonl", "--ground_truth_format", "number", "--output", "-"), "does not exist"),
-        ((file, "--output", "-"), "--ground_truth_format"),
     ):
         result = run(*arguments)
         assert (result.exit_code, message in " ".join(result.stderr.split())) == (2, True), result.stderr
@@ -264,3 +263,94 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         sizes[n] = int(done.stdout)
     assert (tmp_path / "10000.out").read_text().count("\n") == 10_000
     assert sizes[10_000] - sizes[10] < 20 * 1024  # kilobytes
+
+
+def test_the_format_is_found_and_said(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "a.jsonl", NUMBERS), "--output", "-")
+    assert [json.loads(line)["outcome"] for line in result.stdout.splitlines()][:2] == ["correct", "wrong"]
+    assert "note: answer format: number (found from the data)" in result.stderr
+
+
+def test_a_run_is_graded_again_in_its_own_format(tmp_path: Path) -> None:
+    finished = asyncio.run(run_with(config_for(tmp_path, ground_truth_format="text")))
+    for path in (finished.path, finished.journal):
+        result = run(path, "--output", "-")
+        assert result.exit_code == 0, result.output
+        assert "note: answer format: text (that of the run)" in result.stderr
+
+
+def test_samples_are_counted_as_in_the_run(tmp_path: Path) -> None:
+    finished = asyncio.run(run_with(config_for(tmp_path, samples=4, temperature=1.0, seed=7)))
+    accuracy = finished.head.summary.accuracy
+    said = f"[{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}] ({accuracy.correct} of {accuracy.n})"
+    assert said in run(finished.path, "--output", "-").stderr
+
+
+def test_one_word_is_the_format_and_the_next_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", NUMBERS)
+    for words in (["number"], ["exact"], ["Multiple", "choice"]):
+        result = run("--ground_truth_format", *words, file, "--output", "-")
+        assert "Missing argument" not in result.output, words
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.jsonl", '{"answer": "2", "prediction": ""}'),
+        ("p.jsonl", '{"answer": "2", "prediction": null}'),
+        ("p.jsonl", '{"answer": "2", "prediction": NaN}'),
+        ("p.csv", "answer,prediction\n2,\n"),
+        ("p.tsv", "answer\tprediction\n2\t\n"),
+    ],
+)
+def test_an_empty_prediction_is_no_answer_in_every_kind_of_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    result = run(tmp_path / name, "--ground_truth_format", "number", "--output", "-")
+    assert json.loads(result.stdout)["outcome"] == "no_answer"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ('{"answer": "2"}', "line 1: `prediction` is missing"),
+        ('{"answer": "2", "prediction": ["2"]}', "line 1: `prediction` must be text, not list"),
+        ('{"answer": "2", "prediction": []}', "line 1: `prediction` must be text, not list"),
+        ('{"answer": "2", "prediction": "2 \\ud800"}', "line 1: `prediction` holds half of a surrogate pair"),
+    ],
+)
+def test_what_is_no_prediction_is_named_by_its_line(tmp_path: Path, row: str, said: str) -> None:
+    (tmp_path / "p.jsonl").write_text(row)
+    result = run(tmp_path / "p.jsonl", "--ground_truth_format", "number", "--output", "-")
+    assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+def test_ids_that_come_twice_are_said(tmp_path: Path) -> None:
+    rows = [{"id": name, "answer": "2", "prediction": "2"} for name in ("a\u202e", "b", "a\u202e")]
+    result = run(write(tmp_path / "a.jsonl", rows), "--ground_truth_format", "number", "--output", "-")
+    assert r"1 id in more than one row (a\u202e): every row is graded" in result.stderr
+    assert "(3 of 3)" in result.stderr
+
+
+def test_a_results_file_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    whole = asyncio.run(run_with(config_for(tmp_path))).path.read_bytes()
+    for length, said in ((len(whole) - 300, "is cut off after"), (300, "the text ends within")):
+        (tmp_path / "cut.json").write_bytes(whole[:length])
+        result = run(tmp_path / "cut.json", "--ground_truth_format", "number", "--output", "-")
+        assert (result.exit_code, said in result.output) == (2, True), result.output
+
+
+MAIN = "from hierarchical_reasoning.cli.main import main; main()"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+def test_a_full_stdout_is_one_message(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.jsonl", NUMBERS)
+    command = (sys.executable, "-c", MAIN, "grade", str(file), "--output", "-")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 1
+    assert (
+        done.stderr.splitlines()[-1]
+        == "Error: the output cannot be written or read (No space left on device)"
+    )
+    assert "Traceback" not in done.stderr

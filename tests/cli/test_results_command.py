@@ -402,3 +402,42 @@ def test_the_console_script_has_the_command(first: Finished) -> None:
         check=True,
     )
     assert head.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+@pytest.mark.parametrize("options", [[], ["--export", "-"], ["--outcome", "all"]])
+def test_a_full_stdout_is_one_message(first: Finished, options: list[str]) -> None:
+    program = shutil.which("hierarchical-reasoning", path=str(Path(sys.executable).parent))
+    assert program is not None
+    with Path("/dev/full").open("wb") as full:
+        command = (program, "results", str(first.path), *options)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "Error: the output cannot be written or read (No space left on device)\n",
+    )
+
+
+async def test_what_a_problem_took_is_what_the_run_says(tmp_path: Path) -> None:
+    finished = await run_with(config_for(tmp_path, samples=4, temperature=1.0, seed=7))
+    summary = finished.head.summary
+    for path in (finished.path, finished.journal):
+        row = row_of(shown(path), path.name)
+        assert f"{summary.tokens_per_problem:,.0f}" in row
+        assert f"{100 * summary.accuracy.low:.1f}, {100 * summary.accuracy.high:.1f}" in row[4]
+
+
+def test_a_file_that_is_no_journal_is_not_told_to_resume(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "1 + 1?"}\n')
+    result = invoke(tmp_path / "p.jsonl")
+    assert "line 1: this is no journal of a run" in result.output
+    assert "--resume" not in result.output
+
+
+def test_characters_that_turn_text_around_are_written_out(first: Finished, tmp_path: Path) -> None:
+    turned = tmp_path / "turned.json"
+    turned.write_text(first.path.read_text().replace('"p1"', '"p1\\u202e\\u2066"'))
+    for arguments in ((turned, "--outcome", "all"), (turned, "--trace", "p1\u202e\u2066")):
+        said = shown(*arguments)
+        assert r"p1\u202e\u2066" in said
+        assert "\u202e" not in said

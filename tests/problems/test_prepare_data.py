@@ -49,7 +49,7 @@ def test_the_division_is_that_of_the_published_script(tmp_path: Path, name: str)
 
 def test_what_is_written_reads_as_what_was_read(tmp_path: Path) -> None:
     path = write(tmp_path / "p.csv", [*TEXTS, {"id": "d", "prompt": "x"}])
-    result = prepare(path, "--output", tmp_path, "--train_share", "1/2", "--name", "halves")
+    result = prepare(path, "--output", tmp_path, "--train_share", "0.5", "--name", "halves")
     assert "note: 1 problem without an answer" in result.output
     train, val = (read_problems(tmp_path / f"halves_{part}.jsonl") for part in ("train", "val"))
     before = read_problems(path).problems
@@ -103,8 +103,13 @@ def test_problems_in_both_files_are_counted(tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--train_share", "1.0"], "--train_share 1.0 must lie between 0 and 1"),
-        (["--train_share", "x"], "--train_share 'x' is no number"),
-        (["--train_share", "1/0"], "--train_share '1/0' is no number"),
+        (["--train_share", "x"], "--train_share 'x' is no decimal"),
+        (["--train_share", "1/0"], "--train_share '1/0' is no decimal"),
+        (["--train_share", "1e-999999999"], "--train_share '1e-999999999' is no decimal"),
+        (["--train_share", "0." + "9" * 100_000], "is no decimal"),
+        (["--name", "../esc"], "--name '../esc' must be the beginning of a file's name"),
+        (["--name", r"a\b"], "must be the beginning of a file's name"),
+        (["--name", ""], "must be the beginning of a file's name"),
         (["--train_share", "0.2"], "--train_share 0.2 of 3 problems leaves 0 to train on and 3"),
         (["--answer_field", "truth"], "--answer_field 'truth' is in no row"),
         (["--problem_shape", "gsm8k"], "--problem_shape gsm8k needs solutions"),

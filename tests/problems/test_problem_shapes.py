@@ -40,10 +40,21 @@ def test_gsm8k_keeps_the_solution_and_takes_what_follows_the_hashes(tmp_path: Pa
     )
 
 
-def test_a_gsm8k_solution_without_hashes_is_no_answer(tmp_path: Path) -> None:
-    found = read(tmp_path, [GSM8K, {"question": "q", "answer": "She has nine"}, {"question": "r"}])
+def test_a_gsm8k_solution_without_hashes_is_no_answer_where_the_shape_is_asked_for(tmp_path: Path) -> None:
+    rows = [GSM8K, {"question": "q", "answer": "She has nine"}, {"question": "r"}]
+    found = read(tmp_path, rows, shape="gsm8k")
     assert [problem.answer for problem in found.problems] == ["9", None, None]
     assert found.notes[2] == "2 of 3 problems have no answer: line 2, line 3"
+
+
+@pytest.mark.parametrize("other", ["5", 5, "She has nine", ["5", "#### 6"]])
+def test_hashes_in_some_answers_alone_are_an_error(tmp_path: Path, other: Any) -> None:
+    """One such row used to take the truth from every other one."""
+    rows = [{"question": "r"}, {"question": "q", "answer": other}, GSM8K]
+    with pytest.raises(ProblemFileError, match=r"line 2: `answer` has no ####.* --problem_shape plain"):
+        read(tmp_path, rows)
+    whole = read(tmp_path, rows, shape="plain").problems
+    assert whole[1].answers[0] == str(other[0] if isinstance(other, list) else other)
 
 
 def test_a_shape_that_is_asked_for_is_taken(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from hierarchical_reasoning.verifiers.chess_position import ground_truth_moves, 
 START = chess.STARTING_FEN
 CASTLING = "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1"
 PROMOTION = "8/4P1k1/8/8/8/8/8/4K3 w - - 0 1"
+BISHOP = "4k3/8/8/8/2p5/8/4B3/4K3 w - - 0 1"
 TWO_ROOKS = "4k3/8/8/R6R/8/8/8/4K3 w - - 0 1"
 FOOLS_MATE = "rnbqkbnr/pppp1ppp/8/4p3/6P1/5P2/PPPPP2P/RNBQKBNR b KQkq - 0 2"
 
@@ -45,11 +47,15 @@ def graded(of: Problem, text: str, *, truncated: bool = False) -> Grade:
         (START, "e2e4", ["e4", "e2e4", "e2-e4", "1.e4", "e4!!"]),
         (FOOLS_MATE, "Qh4#", ["Qh4#", "Qh4", "Qh4+", "2... Qh4#", "move 2. ... Qh4", "d8h4", r"Qh4\#"]),
         (CASTLING, "O-O", ["O-O", "0-0", "o-o", "e1g1", "e1h1", "O-O!", "1. O-O", "castles kingside"]),
-        (CASTLING, "e1c1", ["O-O-O", "0-0-0", "e1c1", "queenside castling"]),
+        (CASTLING, "O-O", ["Ke1-g1", "Ke1g1", "Short castling", "castles king-side", "King e1 to g1"]),
+        (CASTLING, "e1c1", ["O-O-O", "0-0-0", "e1c1", "queenside castling", "castling long", "Ke1-c1"]),
         (START, "Nf3", ["♘f3", "♞f3", "knight to f3", "Knight g1 to f3", "knight moves to f3"]),
+        (START, "Nf3", ["N f3", "G1F3", "G1-F3", "to play Nf3", "White plays Nf3"]),
+        (BISHOP, "Bxc4", ["bishop takes pawn on c4", "Bishop takes c4", "bishop e2 captures the pawn on c4"]),
         (START, "e4", ["pawn to e4", "pawn e2 to e4", "♙e4"]),
         (CASTLING, "Rxa8+", ["Rxa8+", "Rxa8", "Ra8", "a1a8", "Ra1xa8+"]),
         (PROMOTION, "e8=Q", ["e8=Q", "e8Q", "e8(Q)", "e7e8q", "e7-e8=Q", "e8=Q!"]),
+        (PROMOTION, "e8=Q", ["e8 = Q", "e8=queen", "e8 = Queen", "pawn to e8, promoting to a queen"]),
         (TWO_ROOKS, "Rad5", ["Rad5", "Ra5d5", "a5d5"]),
         (START, ("d4", "e4"), ["e4", "d2d4"]),
     ],
@@ -74,6 +80,12 @@ def test_a_move_counts_as_itself_however_it_is_written(
         (START, "e4", "e5", "illegal move: e5 in"),
         (START, "e4", "Ke9", "the answer is no chess move: 'Ke9'"),
         (START, "e4", "castle", "the answer is no chess move: 'castle'"),
+        (START, "f3", "N f3", "another legal move: Nf3, not f3"),
+        (PROMOTION, "e8=Q", "e8=knight", "another legal move: e8=N+, not e8=Q"),
+        (START, "e4", "not e4", "words that are no move stand in the answer: 'not e4'"),
+        (START, "e4", r"\neg e4", "words that are no move stand in the answer"),
+        (START, "e4", "e4 is wrong", "words that are no move stand in the answer"),
+        (START, "e4", "e4/d4", "the answer is no chess move"),
         (START, "f3", "knight to f3", "another legal move: Nf3, not f3"),
         (START, "e4", "O-O", "illegal move: O-O in"),
         (TWO_ROOKS, "Rad5", "Rd5", "ambiguous move: Rd5 can be played by several pieces"),
@@ -106,6 +118,58 @@ def test_a_wrong_move_says_why(fen: str, answer: str, text: str, reason: str) ->
 )
 def test_the_move_is_found_in_its_text(text: str, expected: Outcome) -> None:
     assert grade(START, "e4", text)[0] is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("The answer is neither e4 nor d4", "the line does not open with a move"),
+        ("The best move is to avoid e4", "the line does not open with a move"),
+        ("Answer: Instead of e4, play d4", "the line does not open with a move"),
+        ("Answer: After e4 black is fine, so d4", "the line does not open with a move"),
+        ("The best move is to control e4 with Nc3", "the line does not open with a move"),
+        ("The best move is e4??? no wait, d4", "more than one move is named"),
+        ("The best move is e4, or perhaps d4", "more than one move is named"),
+        ("The best move is e4, d4", "more than one move is named"),
+        ("The best move is e4 as well as d4", "more than one move is named"),
+        ("The best move is e4. No wait, d4", "the move named is taken back or in doubt"),
+        ("The best move is e4? Or d4", "the move named is taken back or in doubt"),
+        ("The best move is e4 to be avoided", "the move named is taken back or in doubt"),
+        ("The best move is e4. However, d4 is better.", "the move named is taken back or in doubt"),
+        ("The best move is e4 with d4 being better", "more than one move is named"),
+        ("The best move is e4? No.", "the move named is taken back or in doubt"),
+        ("The best move is e4 is wrong", "the move named is taken back or in doubt"),
+    ],
+)
+def test_a_move_that_its_line_denies_doubts_or_puts_beside_another_is_no_answer(
+    line: str, reason: str
+) -> None:
+    outcome, why = grade(START, "e4", line)
+    assert (outcome, why.partition(":")[0]) == (Outcome.WRONG, reason)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "The best move is for White to play 1. e4, controlling d5 and f5",
+        "The best move is e4. It controls d5 and prepares Nf3.",
+        "The best move is e4! It is better than d4.",
+        "The best move is e4 rather than d4.",
+        "The best move is e4, since d4 is not as good.",
+        "The best move is 1. e4 e5 2. Nf3.",
+    ],
+)
+def test_what_explains_a_move_may_name_others(line: str) -> None:
+    assert grade(START, "e4", line)[0] is Outcome.CORRECT
+
+
+@pytest.mark.parametrize("part", ["e4 ", "knight takes ", "castle ", "a8 =", "1. ", ". A", "e4, d4 "])
+def test_hostile_texts_cost_little(part: str) -> None:
+    text = part * (100_000 // len(part))
+    started = time.process_time()
+    grade(START, "e4", rf"\boxed{{{text}}}")
+    grade(START, "e4", f"The answer is e4 {text}")
+    assert time.process_time() - started < 6
 
 
 def test_truncated_and_ungraded() -> None:

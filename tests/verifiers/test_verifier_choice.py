@@ -47,6 +47,13 @@ BOTH = (r"so \boxed{%s}", "The answer is %s.", "The answer is %s.\nI am sure.", 
         "Option B",
         "option (B)",
         "B, since it is large",
+        "B because A is small",
+        "B (Paris)",
+        "B is correct",
+        "B is the right choice",
+        "Paris, since it is large",
+        r"\(B\)",
+        r"$\textbf{(B)}\ \text{Paris}$",
     ],
 )
 def test_the_letter_or_the_text_of_the_option_is_right(answer: str) -> None:
@@ -73,12 +80,65 @@ def test_the_letter_or_the_text_of_the_option_is_right(answer: str) -> None:
         ("A and B", "more than one option is named: 'A and B' among A, B, C, D"),
         ("A or B", "more than one option is named: 'A or B' among A, B, C, D"),
         ("B, C", "more than one option is named: 'B, C' among A, B, C, D"),
+        ("B; C", "more than one option is named: 'B; C' among A, B, C, D"),
+        ("B (or C)", "more than one option is named: 'B (or C)' among A, B, C, D"),
+        ("B plus C", "more than one option is named: 'B plus C' among A, B, C, D"),
+        ("Paris or Rome", "the answer is none of the options: 'Paris or Rome' among A, B, C, D"),
+        (
+            "B is wrong",
+            "words that are not the option's text stand after the letter: 'B is wrong' among A, B, C, D",
+        ),
+        (
+            "B) not Paris",
+            "words that are not the option's text stand after the letter: 'B) not Paris' among A, B, C, D",
+        ),
         ("A, B and C", "more than one option is named: 'A, B and C' among A, B, C, D"),
     ],
 )
 def test_whatever_is_wrong_has_its_reason(answer: str, reason: str) -> None:
     found = grade(rf"\boxed{{{answer}}}")
     assert (found.outcome, found.reason) == (Outcome.WRONG, reason)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("The answer is B is incorrect", "words that are not the option's text stand after the letter"),
+        ("The answer is B... no, C.", "the option named is taken back"),
+        ("The answer is B. No, C.", "the option named is taken back"),
+        ("The answer is B. Or C.", "the option named is taken back"),
+        ("A good answer is Paris? no", "the option named is taken back"),
+        ("The answer is B? C?", "the option named is taken back"),
+        ("The answer is B. But C is better.", "the option named is taken back"),
+        ("The answer is B because it is large, but wait, C", "the option named is taken back"),
+        ("The answer is Paris. Maybe Rome.", "the option named is taken back"),
+        ("The answer is B. Rome", "the letter and the text after it are of different options"),
+        ("The answer is B (or C).", "more than one option is named"),
+        ("The answer is B, possibly C.", "more than one option is named"),
+        ("The answer is B as well as C.", "more than one option is named"),
+        ("The answer is B versus C: C", "more than one option is named"),
+        ("The answer is A is tempting but B is right", "more than one option is named"),
+    ],
+)
+def test_an_option_that_its_line_denies_or_puts_beside_another_is_wrong(text: str, reason: str) -> None:
+    for truth in ("A", "B"):
+        found = grade(text, problem(truth, choices=CITIES))
+        assert (found.outcome, found.reason.partition(":")[0]) == (Outcome.WRONG, reason)
+
+
+@pytest.mark.parametrize(
+    "text", ["I think it's A", "i.e. the first", "A quick look", "The answer is A quick look suggests B"]
+)
+def test_a_word_that_is_also_a_letter_is_no_label(text: str) -> None:
+    twelve = [f"city {i}" for i in range(12)]
+    assert grade(text, problem("I", choices=twelve)).outcome is Outcome.NO_ANSWER
+    assert grade("I", problem("I", choices=twelve)).outcome is Outcome.CORRECT
+
+
+@pytest.mark.parametrize("text", ["B: False", "B) False.", "False.", "False. It is odd."])
+def test_an_option_may_be_a_word_that_takes_answers_back(text: str) -> None:
+    of = problem("B", choices=["True", "False", "No"])
+    assert grade(f"The answer is {text}", of).outcome is Outcome.CORRECT
 
 
 @pytest.mark.parametrize(

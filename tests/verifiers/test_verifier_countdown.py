@@ -19,7 +19,8 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers import Grade
 from hierarchical_reasoning.verifiers.arithmetic import ExpressionError, read_expression
-from hierarchical_reasoning.verifiers.countdown import CountdownVerifier, countdown_of
+from hierarchical_reasoning.verifiers.countdown import CountdownVerifier
+from hierarchical_reasoning.verifiers.countdown_task import countdown_of
 
 
 def problem(answer: str | None = None, text: str = "Make 24.", **fields: object) -> Problem:
@@ -93,6 +94,34 @@ def test_whatever_is_wrong_has_its_reason(answer: str, reason: str) -> None:
 def test_a_text_without_an_expression_has_no_answer() -> None:
     assert grade("The answer is clear.\nI give up").outcome is Outcome.NO_ANSWER
     assert grade("The answer is 6*4*1", truncated=True).outcome is Outcome.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("line", "outcome"),
+    [
+        ("6*4*1*1, which equals 24.", Outcome.CORRECT),
+        ("$6*4*1*1$, which is equal to $24$.", Outcome.CORRECT),
+        ("6*4*1*1. It uses all of them.", Outcome.CORRECT),
+        ("6*4*1*1, which equals 25.", Outcome.WRONG),
+        ("6*4*1*1. No, 6*4+1-1.", Outcome.WRONG),
+    ],
+)
+def test_what_a_line_says_of_its_expression_counts(line: str, outcome: Outcome) -> None:
+    assert grade(f"The answer is {line}").outcome is outcome
+
+
+def test_a_prompt_without_an_answer_is_graded() -> None:
+    told = problem(None, "Use 1 1 4 6 to make 24")
+    assert CountdownVerifier().ground_truth(told) == "24"
+    assert grade(r"\boxed{6*4*1*1}", told).outcome is Outcome.CORRECT
+    assert grade(r"\boxed{6*4*1+1}", told).outcome is Outcome.WRONG
+    assert not CountdownVerifier().was_meant(told)
+    assert CountdownVerifier().was_meant(problem(None, f"{told.text}, each number once"))
+
+
+@pytest.mark.parametrize("numbers", [[1.0, 1.0, 4.0, 6.0], ["1", "1", "4", "6"], "1, 1, 4.0, 6"])
+def test_whole_numbers_are_numbers_however_they_are_kept(numbers: object) -> None:
+    assert countdown_of("", {"numbers": numbers, "target": 24.0}, ()).numbers == (1, 1, 4, 6)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import unicodedata
 
 import pytest
@@ -42,6 +43,30 @@ def grade(answer: str | tuple[str, ...] | None, text: str, *, truncated: bool = 
         ("STRASSE", "<answer>straße</answer>", Outcome.CORRECT),
         ("Caf\u00e9", "<answer>Cafe\u0301</answer>", Outcome.CORRECT),
         ("x\u00b2", "<answer>x2</answer>", Outcome.WRONG),
+        ("no", "The answer is No. It is odd.", Outcome.CORRECT),
+        ("no", "The answer is No. 5", Outcome.WRONG),
+        ("St", "The answer is St. Louis", Outcome.WRONG),
+        ("Dr", "The answer is Dr. Who", Outcome.WRONG),
+        ("J", "The answer is J. Smith", Outcome.WRONG),
+        ("J", "The answer is J. It is the last.", Outcome.CORRECT),
+        ("STRASSE", "The answer is straße. It is long.", Outcome.CORRECT),
+        ("init", "<answer>_init_</answer>", Outcome.WRONG),
+        ("ab", "<answer>a**b</answer>", Outcome.WRONG),
+        ("5", "<answer>$5</answer>", Outcome.WRONG),
+        ("5", "<answer>$5$</answer>", Outcome.CORRECT),
+        ("$5", r"<answer>\$5</answer>", Outcome.CORRECT),
+        ("C", "<answer>C*</answer>", Outcome.WRONG),
+        ("Paris", "The answer is **Paris**, the capital of France.", Outcome.CORRECT),
+        ("Paris", "The answer is Paris, which lies on the Seine.", Outcome.CORRECT),
+        ("Paris", "The answer is Paris, which is wrong.", Outcome.WRONG),
+        ("Paris", "The answer is Paris, the Hague.", Outcome.WRONG),
+        ("the king", "The answer is the king, the queen.", Outcome.WRONG),
+        ("Paris", "The answer is Paris. No, London.", Outcome.WRONG),
+        ("Paris", "The answer is Paris. Or London.", Outcome.WRONG),
+        ("Paris", "The answer is Paris? Wrong.", Outcome.WRONG),
+        ("Paris", "The answer is Paris? London.", Outcome.WRONG),
+        ("Paris", "The answer is Paris. But it could be Rome.", Outcome.WRONG),
+        ("Paris", "The answer is Paris. That is wrong.", Outcome.WRONG),
         (("yes", "yeah"), "<answer>yeah</answer>", Outcome.CORRECT),
         (None, "<answer>yeah</answer>", Outcome.UNGRADED),
     ],
@@ -89,6 +114,15 @@ def test_words(text: str) -> None:
 )
 def test_mathematics_is_no_words(text: str) -> None:
     assert not is_words(text)
+
+
+@pytest.mark.parametrize("part", ["*a", "**a", "$", "'", '"', ". A", ", the ", "- ", r"\text{"])
+def test_hostile_texts_cost_little(part: str) -> None:
+    text = part * (100_000 // len(part))
+    started = time.process_time()
+    grade("Paris", rf"\boxed{{{text}}}")
+    grade("Paris", f"The answer is Paris{text}")
+    assert time.process_time() - started < 3
 
 
 @given(text=st.text(max_size=30))

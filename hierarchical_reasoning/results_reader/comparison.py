@@ -1,76 +1,17 @@
-"""The figures of a run counted entry by entry, and how far several runs agree; no entry is held."""
+"""How far several runs agree, problem by problem; no entry is held."""
 
 from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry, RoleUsage
-from hierarchical_reasoning.results_reader.rows import NOTHING_SPENT, total_usage
+from hierarchical_reasoning.results import ResultEntry
 
 Key = tuple[str, int]
 """A problem's id, and the sample."""
-BOOTSTRAP_SEED = 0
-"""Of the intervals where problems have several samples."""
-
-
-@dataclass
-class _Problem:
-    """The samples of one problem, counted."""
-
-    right: int = 0
-    completed: int = 0
-    with_truth: int = 0
-
-
-@dataclass
-class Tally:
-    """What `add` was given, in numbers."""
-
-    outcomes: Counter[Outcome] = field(default_factory=Counter)
-    seconds: float = 0.0
-    usage: RoleUsage = NOTHING_SPENT
-    """Of all roles together."""
-    samples: int = 0
-    """The highest sample, counted from 1."""
-    _problems: dict[str, _Problem] = field(default_factory=dict)
-
-    def add(self, entry: ResultEntry) -> None:
-        """Count an entry."""
-        self.outcomes[entry.outcome] += 1
-        self.seconds += entry.seconds
-        self.usage += total_usage(entry)
-        self.samples = max(self.samples, entry.sample + 1)
-        completed = entry.outcome.is_correct is not None
-        problem = self._problems.setdefault(entry.problem_id, _Problem())
-        problem.right += entry.outcome is Outcome.CORRECT
-        problem.completed += completed
-        problem.with_truth += completed or (entry.outcome is Outcome.ERROR and entry.ground_truth is not None)
-
-    @property
-    def n(self) -> int:
-        """Entries."""
-        return self.outcomes.total()
-
-    @property
-    def accuracy(self) -> Accuracy:
-        """Over all with a ground truth; one that ended in an error counts as not solved."""
-        return self._accuracy(lambda problem: problem.with_truth)
-
-    @property
-    def accuracy_completed(self) -> Accuracy:
-        """Over those that were finished: errors left out."""
-        return self._accuracy(lambda problem: problem.completed)
-
-    def _accuracy(self, graded: Callable[[_Problem], int]) -> Accuracy:
-        if self.samples <= 1:
-            return Accuracy.of(self.outcomes[Outcome.CORRECT], sum(map(graded, self._problems.values())))
-        pairs = Counter((float(problem.right), float(graded(problem))) for problem in self._problems.values())
-        return Accuracy.of_samples(pairs, BOOTSTRAP_SEED)
 
 
 @dataclass(frozen=True)
