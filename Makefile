@@ -50,6 +50,8 @@ bench: venv  ## the benchmarks, each a ratio against something named
 	$(BIN)/python benchmarks/local_throughput.py
 	$(BIN)/python benchmarks/orchestration.py
 	$(BIN)/python benchmarks/prompt_cache.py
+	$(BIN)/python benchmarks/taxonomy_cuts.py
+	$(BIN)/python benchmarks/results_reader.py
 
 clean:
 	rm -rf $(VENV) $(VLLM_VENV) cache .mypy_cache .pytest_cache .ruff_cache

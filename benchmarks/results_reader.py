@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry, RoleUsage, StepRecord, TokenUsage
+from hierarchical_reasoning.results.records import ResultEntry, RoleUsage, StepRecord, TokenUsage
 
 MEASURED = """
 import re, resource, sys

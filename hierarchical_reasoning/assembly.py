@@ -15,7 +15,7 @@ from hierarchical_reasoning.combinations import check_combinations, models_by_ro
 from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.examples_file import read_examples
-from hierarchical_reasoning.journal import fingerprint
+from hierarchical_reasoning.journal.file import fingerprint
 from hierarchical_reasoning.model_settings import read_model_settings
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.planners.base import Planner
@@ -23,8 +23,8 @@ from hierarchical_reasoning.planners.untyped import UNTYPED
 from hierarchical_reasoning.problems import ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results import RoleUsage
-from hierarchical_reasoning.results_file import check_writable
+from hierarchical_reasoning.results.file import check_writable
+from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Price, PriceTable, Sampling, backend_class

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.results_file import check_writable
+from hierarchical_reasoning.results.file import check_writable
 from llm_backends import Backend, Limits, ReplyCache, create_backend
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from hierarchical_reasoning.assets import MODEL
 from hierarchical_reasoning.backends import make_backend
 from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import OutputError
-from hierarchical_reasoning.results_file import check_writable
+from hierarchical_reasoning.results.file import check_writable
 from llm_backends import (
     Backend,
     BackendError,

@@ -17,7 +17,7 @@ from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.observer import Observer
-from hierarchical_reasoning.results import RoleUsage
+from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.solvers import Solution
 from hierarchical_reasoning.trace import FINISH
 from llm_backends import Backend, Completion, FinishReason, Message, Request, Spent, Usage

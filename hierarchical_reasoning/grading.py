@@ -22,12 +22,12 @@ from hierarchical_reasoning.problems.columns import is_missing
 from hierarchical_reasoning.problems.plain import TEXT_FIELDS
 from hierarchical_reasoning.problems.reading import ProblemFile, open_problems
 from hierarchical_reasoning.problems.rows import Row
-from hierarchical_reasoning.results import ResultEntry
-from hierarchical_reasoning.results_reader import RunFile, open_run
-from hierarchical_reasoning.results_reader.json_stream import TruncatedJsonError
+from hierarchical_reasoning.results.reader import RunFile, open_run
+from hierarchical_reasoning.results.reader.json_stream import TruncatedJsonError
+from hierarchical_reasoning.results.records import ResultEntry
+from hierarchical_reasoning.results.summary import ALARM_FROM
+from hierarchical_reasoning.results.tally import Tally
 from hierarchical_reasoning.runner import FATAL
-from hierarchical_reasoning.summary import ALARM_FROM
-from hierarchical_reasoning.tally import Tally
 from hierarchical_reasoning.verifiers import Grade, Verifier
 from llm_backends import BackendError, Spent
 

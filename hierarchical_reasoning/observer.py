@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results.records import ResultEntry
 from llm_backends import Message
 
 

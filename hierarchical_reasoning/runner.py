@@ -16,15 +16,21 @@ from hierarchical_reasoning.assembly import Run
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.error_limit import errors_allowed
 from hierarchical_reasoning.errors import OutputError, UsageError
+from hierarchical_reasoning.journal.of_run import Attempt, RunJournal, open_journal, resolved
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results import ErrorRecord, ResultEntry, ResultsFile, ResultsHead, RoleUsage
-from hierarchical_reasoning.results_file import find_results, write_results
-from hierarchical_reasoning.run_journal import Attempt, RunJournal, open_journal, resolved
+from hierarchical_reasoning.results.file import find_results, write_results
+from hierarchical_reasoning.results.records import (
+    ErrorRecord,
+    ResultEntry,
+    ResultsFile,
+    ResultsHead,
+    RoleUsage,
+)
+from hierarchical_reasoning.results.summary import Plan, summarize
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.stopping import Stop, StopCause
-from hierarchical_reasoning.summary import Plan, summarize
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.verifiers import Grade, Verifier
 from hierarchical_reasoning.versions import versions

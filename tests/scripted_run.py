@@ -20,9 +20,9 @@ from typing import Any
 from hierarchical_reasoning.assembly import Run, assemble
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.config import RunConfig
-from hierarchical_reasoning.journal import read_journal
+from hierarchical_reasoning.journal.file import read_journal
 from hierarchical_reasoning.observer import Observer
-from hierarchical_reasoning.results import ResultEntry, ResultsFile
+from hierarchical_reasoning.results.records import ResultEntry, ResultsFile
 from hierarchical_reasoning.runner import Finished, execute, open_journal
 from hierarchical_reasoning.stopping import Stop
 from hierarchical_reasoning.trace import FINISH

@@ -14,7 +14,7 @@ from hierarchical_reasoning.backends import make_backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry, ResultsFile
+from hierarchical_reasoning.results.records import ResultEntry, ResultsFile
 from hierarchical_reasoning.runner import execute, open_journal
 from taxonomy import load_taxonomy
 

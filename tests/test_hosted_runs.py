@@ -21,7 +21,7 @@ from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.dry_run import CHARACTERS_PER_TOKEN
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultsFile
+from hierarchical_reasoning.results.records import ResultsFile
 from hierarchical_reasoning.runner import Finished
 from hierarchical_reasoning.trace import FINISH
 from llm_backends import Backend, create_backend

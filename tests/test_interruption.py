@@ -20,7 +20,7 @@ from scripted_run import (
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.observer import Observer
-from hierarchical_reasoning.results import ResultEntry, ResultsFile
+from hierarchical_reasoning.results.records import ResultEntry, ResultsFile
 from hierarchical_reasoning.stopping import Stop, StopCause
 from llm_backends import AuthenticationError, Request, ScriptedBackend
 

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierarchical_reasoning.errors import JournalError, JournalLockedError, OutputError, ResumeError
-from hierarchical_reasoning.journal import Journal, differences, fingerprint, read_header, read_journal
-from hierarchical_reasoning.journal_lines import line_of
+from hierarchical_reasoning.journal.file import Journal, differences, fingerprint, read_header, read_journal
+from hierarchical_reasoning.journal.lines import line_of
 
 SETTINGS = {"model": {"name": "m", "temperature": 0.1}, "level": 3, "seed": 0}
 
@@ -195,7 +195,7 @@ def test_a_killed_writer_keeps_what_it_finished_and_no_lock(tmp_path: Path) -> N
     script = textwrap.dedent(
         """
         import sys
-        from hierarchical_reasoning.journal import Journal
+        from hierarchical_reasoning.journal.file import Journal
         journal = Journal.create(sys.argv[1], settings={}, config={}, versions={})
         for index in range(10**6):
             journal.append(f"p{index}", {})

@@ -21,8 +21,8 @@ import pytest
 from scripted_run import write_problems
 from test_hosted_runs import reply
 
-from hierarchical_reasoning.journal import read_journal
-from hierarchical_reasoning.results import ResultEntry, ResultsFile
+from hierarchical_reasoning.journal.file import read_journal
+from hierarchical_reasoning.results.records import ResultEntry, ResultsFile
 from llm_backends.scripted_server import Call, ScriptedServer
 
 KILLS = 100

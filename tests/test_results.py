@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from hierarchical_reasoning.errors import OutputError
-from hierarchical_reasoning.intervals import Accuracy, wilson_interval
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import (
+from hierarchical_reasoning.results.file import check_writable, results_stem, write_results
+from hierarchical_reasoning.results.intervals import Accuracy, wilson_interval
+from hierarchical_reasoning.results.records import (
     ErrorRecord,
     ResultEntry,
     ResultsFile,
@@ -26,8 +27,7 @@ from hierarchical_reasoning.results import (
     StepRecord,
     TokenUsage,
 )
-from hierarchical_reasoning.results_file import check_writable, results_stem, write_results
-from hierarchical_reasoning.summary import Sessions, summarize
+from hierarchical_reasoning.results.summary import Sessions, summarize
 from llm_backends import Price, Spent, Usage
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
@@ -117,8 +117,8 @@ def test_a_kill_leaves_the_whole_file_or_none(tmp_path: Path, nth: int, written:
     script = textwrap.dedent(
         """
         import os, signal, sys
-        from hierarchical_reasoning.results import ResultsFile
-        from hierarchical_reasoning.results_file import write_results
+        from hierarchical_reasoning.results.records import ResultsFile
+        from hierarchical_reasoning.results.file import write_results
 
         fsync, calls = os.fsync, []
 

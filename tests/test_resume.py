@@ -29,16 +29,16 @@ from scripted_run import (
     write_problems,
 )
 
-from hierarchical_reasoning import journal as journal_module
 from hierarchical_reasoning import runner
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.error_limit import errors_allowed
 from hierarchical_reasoning.errors import JournalError, OutputError, ResumeError
-from hierarchical_reasoning.journal import fingerprint, read_journal
+from hierarchical_reasoning.journal import file as journal_module
+from hierarchical_reasoning.journal.file import fingerprint, read_journal
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results.records import ResultEntry
 from hierarchical_reasoning.stopping import StopCause
 from llm_backends import Request, ScriptedBackend, ServerError
 
@@ -319,7 +319,7 @@ def memory_of_resuming(directory: Path, n: int) -> int:
 
         from scripted_run import config_for, reply, run_with
         from hierarchical_reasoning.assembly import assemble
-        from hierarchical_reasoning.journal_lines import line_of, parsed
+        from hierarchical_reasoning.journal.lines import line_of, parsed
         from llm_backends import ScriptedBackend
 
         directory, n = Path(sys.argv[1]), int(sys.argv[2])

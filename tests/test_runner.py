@@ -28,10 +28,10 @@ from hierarchical_reasoning import runner, versions
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import JournalError, JournalLockedError, OutputError, UsageError
-from hierarchical_reasoning.journal import Journal, read_journal
+from hierarchical_reasoning.journal.file import Journal, read_journal
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry, ResultsFile
+from hierarchical_reasoning.results.records import ResultEntry, ResultsFile
 from hierarchical_reasoning.trace import FINISH
 from llm_backends import (
     AuthenticationError,

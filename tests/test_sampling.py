@@ -17,10 +17,10 @@ from scripted_run import config_for, number_of, reply, run_with, what_was_said
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.intervals import Accuracy, Estimate, bootstrap_interval, wilson_interval
 from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.results.intervals import Accuracy, Estimate, bootstrap_interval, wilson_interval
+from hierarchical_reasoning.results.sampling import Sampled, majority_vote, pass_at_k, summarize_samples
 from hierarchical_reasoning.runner import Finished
-from hierarchical_reasoning.sampling import Sampled, majority_vote, pass_at_k, summarize_samples
 from hierarchical_reasoning.verifiers.number import NumberVerifier
 from llm_backends import Request, ScriptedBackend, ServerError
 

@@ -17,7 +17,7 @@ from hierarchical_reasoning.planners.without_model import FixedPlanner
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results.records import ResultEntry
 from hierarchical_reasoning.solvers import HierarchicalSolver, Solution, VanillaSolver
 from hierarchical_reasoning.trace import FINISH, Trace
 from hierarchical_reasoning.verifiers import Grade, Verifier

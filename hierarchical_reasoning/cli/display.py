@@ -29,9 +29,9 @@ from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results import ResultEntry, RoleUsage
+from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
+from hierarchical_reasoning.results.sampling import SamplingSummary
 from hierarchical_reasoning.runner import Finished
-from hierarchical_reasoning.sampling import SamplingSummary
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.wording import counted
 from llm_backends import Message

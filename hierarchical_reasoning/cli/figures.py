@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hierarchical_reasoning.intervals import Accuracy, Estimate
+from hierarchical_reasoning.results.intervals import Accuracy, Estimate
 from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
 

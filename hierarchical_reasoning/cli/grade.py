@@ -164,7 +164,7 @@ def _by_id(path: Path) -> dict[str, Problem]:
 
 async def _grade(config: RunConfig, predictions: PredictionFile, output: Path) -> None:
     from hierarchical_reasoning.grading import GradeTally, graded
-    from hierarchical_reasoning.tally import Tally
+    from hierarchical_reasoning.results.tally import Tally
 
     run = predictions.run
     tally = GradeTally(Tally(config.seed if run is None else run.facts.config.seed))
@@ -263,7 +263,7 @@ def _summarize(config: RunConfig, tally: GradeTally, output: Path) -> None:
 
 
 def _cost(config: RunConfig, tally: GradeTally) -> str:
-    from hierarchical_reasoning.results import RoleUsage
+    from hierarchical_reasoning.results.records import RoleUsage
     from llm_backends import PriceTable
 
     model = config.judge_model

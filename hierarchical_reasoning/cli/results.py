@@ -24,8 +24,7 @@ from hierarchical_reasoning.cli.results_view import (
 )
 from hierarchical_reasoning.cli.trace_view import show_trace
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry
-from hierarchical_reasoning.results_reader import (
+from hierarchical_reasoning.results.reader import (
     ENTRY_COLUMNS,
     STEP_COLUMNS,
     Comparison,
@@ -37,7 +36,8 @@ from hierarchical_reasoning.results_reader import (
     write_csv,
     write_table,
 )
-from hierarchical_reasoning.tally import Tally
+from hierarchical_reasoning.results.records import ResultEntry
+from hierarchical_reasoning.results.tally import Tally
 from taxonomy.terminal import visible
 
 ALL = "all"

@@ -11,9 +11,9 @@ from rich.table import Table
 from hierarchical_reasoning.cli.figures import accuracy_text, cost_text, visible_cell
 from hierarchical_reasoning.cli.trace_view import truth_text
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry
-from hierarchical_reasoning.results_reader import Agreement, RunFile
-from hierarchical_reasoning.tally import Tally
+from hierarchical_reasoning.results.reader import Agreement, RunFile
+from hierarchical_reasoning.results.records import ResultEntry
+from hierarchical_reasoning.results.tally import Tally
 
 _WIDTHS = {"problem": 24, "outcome": 9, "extracted": 20, "truth": 20, "steps": 5, "reason": 100}
 """Of the columns of a list; what is longer ends in "…"."""

@@ -281,7 +281,7 @@ async def _run(config: RunConfig, display: Display, stop: Stop, *, resume: bool 
     from hierarchical_reasoning.assembly import check, prepare
     from hierarchical_reasoning.backends import make_backends
     from hierarchical_reasoning.outcomes import Outcome
-    from hierarchical_reasoning.results_file import check_writable
+    from hierarchical_reasoning.results.file import check_writable
     from hierarchical_reasoning.runner import execute, open_journal
 
     check(config)

@@ -16,8 +16,8 @@ from rich.style import Style
 from rich.text import Text
 
 from hierarchical_reasoning.cli.figures import cost_text, visible_cell
-from hierarchical_reasoning.results import ResultEntry, StepRecord, TokenUsage
-from hierarchical_reasoning.results_reader import RunFile
+from hierarchical_reasoning.results.reader import RunFile
+from hierarchical_reasoning.results.records import ResultEntry, StepRecord, TokenUsage
 from taxonomy.terminal import visible
 
 _HUES = 24

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results import StepRecord, TokenUsage
+from hierarchical_reasoning.results.records import StepRecord, TokenUsage
 from llm_backends import Spent
 
 

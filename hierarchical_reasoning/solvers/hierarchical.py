@@ -9,7 +9,7 @@ from hierarchical_reasoning.planners.base import Choice, Planner
 from hierarchical_reasoning.planners.untyped import UNTYPED
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results import StepRecord
+from hierarchical_reasoning.results.records import StepRecord
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.trace import FINISH, Trace
 from taxonomy.model import ThoughtType

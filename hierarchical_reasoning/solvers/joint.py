@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import LabeledExample
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results import StepRecord
+from hierarchical_reasoning.results.records import StepRecord
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.solvers.hierarchical import record_stop, shuffled
 from hierarchical_reasoning.trace import FINISH, Step, Trace

@@ -22,7 +22,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hierarchical_reasoning.errors import ConfigError, OutputError
-from hierarchical_reasoning.journal import differences, sync_directory
+from hierarchical_reasoning.journal.file import differences, sync_directory
 from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.policy import Policy

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from scripted_run import config_for, run_with
 
 from hierarchical_reasoning.cli.main import main
-from hierarchical_reasoning.results_reader import open_run
+from hierarchical_reasoning.results.reader import open_run
 from llm_backends import Completion, FinishReason, Request, ScriptedBackend, Usage, registry
 
 NUMBERS = [

@@ -20,7 +20,7 @@ from hierarchical_reasoning.cli.results import results
 from hierarchical_reasoning.cli.trace_view import colour_of
 from hierarchical_reasoning.errors import CategoryError, ConfigError
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results_reader import open_run, to_frame
+from hierarchical_reasoning.results.reader import open_run, to_frame
 from hierarchical_reasoning.runner import Finished
 from llm_backends import BadRequestError, Request, ScriptedBackend
 

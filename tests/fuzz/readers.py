@@ -12,10 +12,10 @@ from mutators import changed_value, gzip_mutated, mutated
 
 from hierarchical_reasoning.errors import JournalError, ReasoningError, ResultsFileError
 from hierarchical_reasoning.examples_file import read_examples as read_examples_file
-from hierarchical_reasoning.journal import read_header, read_journal
-from hierarchical_reasoning.journal_lines import line_of
+from hierarchical_reasoning.journal.file import read_header, read_journal
+from hierarchical_reasoning.journal.lines import line_of
 from hierarchical_reasoning.problems import read_problems
-from hierarchical_reasoning.results_reader import open_run, total_usage
+from hierarchical_reasoning.results.reader import open_run, total_usage
 from hierarchical_reasoning.verifiers import verifier_for
 from taxonomy import ThoughtType, load_taxonomy
 from taxonomy.directory import read_examples, read_labeled_chunks

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hierarchical_reasoning.assets import MODEL
-from hierarchical_reasoning.results import ResultsFile
+from hierarchical_reasoning.results.records import ResultsFile
 from tests.real_vllm.conftest import Server
 
 ROOT = Path(__file__).parents[2]

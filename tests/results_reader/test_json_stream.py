@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierarchical_reasoning.results_reader import json_stream
-from hierarchical_reasoning.results_reader.json_stream import JsonScanner, JsonStreamError, TruncatedJsonError
+from hierarchical_reasoning.results.reader import json_stream
+from hierarchical_reasoning.results.reader.json_stream import JsonScanner, JsonStreamError, TruncatedJsonError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)

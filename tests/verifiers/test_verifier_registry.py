@@ -101,7 +101,7 @@ async def test_ungraded_keeps_the_answer_and_compares_nothing() -> None:
 
 
 def test_importing_verifiers_loads_nothing_heavy() -> None:
-    code = "import sys, hierarchical_reasoning.verifiers, hierarchical_reasoning.results;"
+    code = "import sys, hierarchical_reasoning.verifiers, hierarchical_reasoning.results.records;"
     code += "print([m for m in ('torch', 'transformers', 'sklearn', 'networkx', 'chess', 'sympy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hierarchical_reasoning.errors import ResultsFileError
-from hierarchical_reasoning.journal import read_header, read_journal
-from hierarchical_reasoning.results import ResultEntry
-from hierarchical_reasoning.results_reader.json_stream import JsonScanner, JsonStreamError, TruncatedJsonError
+from hierarchical_reasoning.journal.file import read_header, read_journal
+from hierarchical_reasoning.results.reader.json_stream import JsonScanner, JsonStreamError, TruncatedJsonError
+from hierarchical_reasoning.results.records import ResultEntry
 
 ENTRIES = "results"
 """The key of the entries, the last one of a results file."""

@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from hierarchical_reasoning.errors import JournalError, JournalLockedError, OutputError, ResumeError
-from hierarchical_reasoning.journal_contents import (
+from hierarchical_reasoning.journal.contents import (
     JournalContents,
     Place,
     contents_of,
@@ -31,7 +31,7 @@ from hierarchical_reasoning.journal_contents import (
     read_journal,
     record_in,
 )
-from hierarchical_reasoning.journal_lines import (
+from hierarchical_reasoning.journal.lines import (
     JournalHeader,
     JournalRecord,
     as_json,

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry, RoleUsage, Summary, sum_of_costs
-from hierarchical_reasoning.sampling import Sampled, summarize_samples
-from hierarchical_reasoning.tally import Tally, add_usage
+from hierarchical_reasoning.results.records import ResultEntry, RoleUsage, Summary, sum_of_costs
+from hierarchical_reasoning.results.sampling import Sampled, summarize_samples
+from hierarchical_reasoning.results.tally import Tally, add_usage
 from hierarchical_reasoning.wording import counted
 
 ALARM_FROM = 3

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 
-from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import NOTHING_SPENT, ResultEntry, RoleUsage
+from hierarchical_reasoning.results.intervals import Accuracy
+from hierarchical_reasoning.results.records import NOTHING_SPENT, ResultEntry, RoleUsage
 
 
 @dataclass(slots=True)

@@ -13,8 +13,8 @@ from typing import Any
 
 from hierarchical_reasoning.errors import CategoryError
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import NOTHING_SPENT, ResultEntry, RoleUsage, TokenUsage
-from hierarchical_reasoning.results_reader.run_files import RunFile
+from hierarchical_reasoning.results.reader.run_files import RunFile
+from hierarchical_reasoning.results.records import NOTHING_SPENT, ResultEntry, RoleUsage, TokenUsage
 
 Row = Mapping[str, Any]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from hierarchical_reasoning.errors import JournalError
-from hierarchical_reasoning.journal_lines import (
+from hierarchical_reasoning.journal.lines import (
     READABLE_VERSIONS,
     SCHEMA_VERSION,
     SESSION_LINE,

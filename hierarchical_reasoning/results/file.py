@@ -20,8 +20,8 @@ from itertools import chain, zip_longest
 from pathlib import Path
 
 from hierarchical_reasoning.errors import OutputError
-from hierarchical_reasoning.journal import sync_directory
-from hierarchical_reasoning.results import ResultEntry, ResultsHead
+from hierarchical_reasoning.journal.file import sync_directory
+from hierarchical_reasoning.results.records import ResultEntry, ResultsHead
 
 MAX_MODEL_NAME = 100
 _OPENING = '  "results": [\n'

@@ -17,13 +17,13 @@ from typing import Any, BinaryIO
 
 from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results_reader.rows import (
+from hierarchical_reasoning.results.reader.rows import (
     ENTRY_COLUMNS,
     STEP_COLUMNS,
     Row,
     table_rows,
 )
-from hierarchical_reasoning.results_reader.run_files import open_run
+from hierarchical_reasoning.results.reader.run_files import open_run
 from taxonomy.atomic import written_atomically
 
 PARQUET_ROWS = 1000

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from hierarchical_reasoning.assembly import Run
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import JournalError
-from hierarchical_reasoning.journal import (
+from hierarchical_reasoning.journal.file import (
     Journal,
     JournalHeader,
     JournalRecord,
@@ -24,9 +24,9 @@ from hierarchical_reasoning.journal import (
 )
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results import ResultEntry, RoleUsage
-from hierarchical_reasoning.results_file import check_writable, results_stem
-from hierarchical_reasoning.summary import Sessions
+from hierarchical_reasoning.results.file import check_writable, results_stem
+from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
+from hierarchical_reasoning.results.summary import Sessions
 from hierarchical_reasoning.versions import versions
 from hierarchical_reasoning.wording import counted
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hierarchical_reasoning.intervals import Accuracy
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.sampling import SamplingSummary
+from hierarchical_reasoning.results.intervals import Accuracy
+from hierarchical_reasoning.results.sampling import SamplingSummary
 from llm_backends import Price, Spent, Usage
 
 

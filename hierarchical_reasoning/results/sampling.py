@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from hierarchical_reasoning.intervals import Accuracy, Estimate
+from hierarchical_reasoning.results.intervals import Accuracy, Estimate
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results import ResultEntry
+from hierarchical_reasoning.results.records import ResultEntry
 
 Key = tuple[str, int]
 """A problem's id, and the sample."""
