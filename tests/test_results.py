@@ -278,3 +278,19 @@ def test_impossible_counts_are_refused() -> None:
         with pytest.raises(ValueError):
             wilson_interval(successes, n, confidence)
     assert Accuracy.of(1, 2).value == 0.5
+
+
+def test_a_planner_that_never_plans_is_said() -> None:
+    finish = StepRecord(
+        thought_type="Finish thinking",
+        node_id=None,
+        thought="",
+        planner_probabilities=None,
+        planner_usage=None,
+        reasoner_usage=None,
+    )
+    at_once = [entry(Outcome.CORRECT, index, thoughts=(), steps=(finish,)) for index in range(3)]
+    (alarm,) = summarize(at_once).alarms
+    assert alarm == "3 of 3 problems were answered without a thought: the planner chose to finish at once"
+    planned = [entry(Outcome.CORRECT, 3 + index, steps=(finish,)) for index in range(4)]
+    assert summarize([*at_once, *planned]).alarms == ()

@@ -12,9 +12,26 @@ from hierarchical_reasoning.cli.figures import accuracy_text, cost_text, visible
 from hierarchical_reasoning.cli.trace_view import truth_text
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.reader import Agreement, RunFile
+from hierarchical_reasoning.results.reader.run_files import RunFacts
 from hierarchical_reasoning.results.records import ResultEntry
 from hierarchical_reasoning.results.tally import Tally
 
+_COMPARED = (
+    "tree_model_path",
+    "planner",
+    "planner_model_name",
+    "joint",
+    "prompt_style",
+    "num_icl_examples",
+    "temperature",
+    "samples",
+    "seed",
+    "input_file",
+    "category",
+    "answer_format",
+)
+"""Settings that have a column where runs differ in them."""
+_OF_PLANNING = frozenset(("tree_model_path", "planner", "planner_model_name", "joint", "num_icl_examples"))
 _WIDTHS = {"problem": 24, "outcome": 9, "extracted": 20, "truth": 20, "steps": 5, "reason": 100}
 """Of the columns of a list; what is longer ends in "…"."""
 
@@ -34,8 +51,9 @@ def run_table(rows: Sequence[Row]) -> Table:
     """A row a file."""
     columns: dict[str, list[str]] = {}
     errors = any(row.tally.outcomes[Outcome.ERROR] for row in rows)
+    differing = [name for name in _COMPARED if len({_setting(row.run.facts, name) for row in rows}) > 1]
     for row in rows:
-        for heading, cell in _cells(row, errors=errors, others=len(rows) > 1).items():
+        for heading, cell in _cells(row, differing, errors=errors, others=len(rows) > 1).items():
             columns.setdefault(heading, []).append(visible_cell(cell))
     table = Table(title="Results", title_justify="left")
     for heading in columns:
@@ -45,7 +63,15 @@ def run_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _cells(row: Row, *, errors: bool, others: bool) -> dict[str, str]:
+def _setting(facts: RunFacts, name: str) -> str:
+    """A setting as a cell shows it: of a path, its last part; of those of planning, none where nothing was planned."""
+    setting = facts.config.recorded.get(name)
+    if setting is None or (name in _OF_PLANNING and not facts.use_hierarchical_reasoning):
+        return "-"
+    return str(setting).rstrip("/").rpartition("/")[2]
+
+
+def _cells(row: Row, differing: Sequence[str], *, errors: bool, others: bool) -> dict[str, str]:
     facts, tally = row.run.facts, row.tally
     tokens, seconds = tally.tokens_per_problem, tally.seconds_per_problem
     outcomes = (f"{tally.outcomes[outcome]:,} {outcome}" for outcome in Outcome if tally.outcomes[outcome])
@@ -53,6 +79,7 @@ def _cells(row: Row, *, errors: bool, others: bool) -> dict[str, str]:
         "file": str(row.run.path),
         "model": facts.model_name,
         "mode": f"level {facts.label_level}" if facts.use_hierarchical_reasoning else "vanilla",
+        **{name: _setting(facts, name) for name in differing},
         "n": f"{tally.n:,}"
         if tally.samples <= 1
         else f"{tally.n:,} (up to {tally.samples} samples a problem)",

@@ -110,6 +110,8 @@ class _Signs:
     one_answer: bool = True
     """All entries so far have the same answer."""
     one_truth: bool = True
+    thoughtless: int = 0
+    """Entries of a hierarchical run that were finished before a thought was written."""
 
     def add(self, entry: ResultEntry) -> None:
         self.first = self.first or entry
@@ -119,6 +121,8 @@ class _Signs:
         if entry.outcome is Outcome.ERROR:
             self.error_causes[cause] += 1
         self.all_failed &= entry.outcome in _FAILURES
+        planned = entry.use_hierarchical and entry.outcome is not Outcome.ERROR and bool(entry.steps)
+        self.thoughtless += planned and not entry.thoughts
         self.one_answer &= entry.extracted_answer == self.first.extracted_answer
         self.one_truth &= entry.ground_truth == self.first.ground_truth
 
@@ -143,6 +147,11 @@ class _Signs:
         elif errors * 2 >= n:
             named = ", ".join(f"{cause} ({count})" for cause, count in self.error_causes.most_common())
             alarms.append(f"{errors} of {n} {noun}s ended in an error: {named}")
+        if self.thoughtless * 2 >= n:
+            alarms.append(
+                f"{self.thoughtless} of {n} {noun}s were answered without a thought: the planner chose to finish at "
+                "once"
+            )
         if self.one_answer and self.first.extracted_answer is not None and not self.one_truth:
             alarms.append(f"every one of the {n} answers is the same: {self.first.extracted_answer!r}")
         return alarms

@@ -85,6 +85,22 @@ def test_the_table_has_a_row_a_file(first: Finished, second: Finished) -> None:
     assert row[-1] == "same outcome on 3 of 6; 2 gained, 0 lost"
 
 
+async def test_settings_in_which_runs_differ_have_a_column(tmp_path: Path, first: Finished) -> None:
+    assert "planner" not in shown(first.path)
+    for name in ("other", "vanilla"):
+        (tmp_path / name).mkdir()
+    other = await run_with(config_for(tmp_path / "other", planner="uniform", seed=7))
+    vanilla = await run_with(config_for(tmp_path / "vanilla", vanilla_baseline=True))
+    rows = [
+        [cell.strip() for cell in re.split("[│┃]", line)]
+        for line in shown(first.path, other.path, vanilla.path).splitlines()
+        if "results_" in line or "planner" in line
+    ]
+    column = rows[0].index("planner")
+    assert [row[column] for row in rows[1:]] == ["model", "uniform", "-"]
+    assert "temperature" not in rows[0]
+
+
 def test_the_journal_of_a_run_says_what_its_results_say(first: Finished) -> None:
     assert (
         row_of(shown(first.path), first.path.name)[1:] == row_of(shown(first.journal), first.journal.name)[1:]

@@ -37,11 +37,18 @@ class RecordedSummary(_Facts):
 
 
 class RecordedSettings(_Facts):
-    """How a run was told to draw and to grade."""
+    """How a run was told to do what it did; what is not named here is kept as it was recorded."""
+
+    model_config = ConfigDict(extra="allow")
 
     seed: int = 0
     answer_format: str | None = None
     """None in journals of earlier versions, which do not say."""
+
+    @property
+    def recorded(self) -> Mapping[str, Any]:
+        """All settings, by name."""
+        return {**(self.model_extra or {}), "seed": self.seed, "answer_format": self.answer_format}
 
 
 class RunFacts(_Facts):
