@@ -123,6 +123,11 @@ def _notes_on_answers(problems: list[Problem], answer_field: str | None) -> list
     if missing:
         places = first_of([problem.place for problem in missing])
         notes.append(f"{len(missing)} of {len(problems)} problems have no answer: {places}")
+    if missing and len(missing) == len(problems) and answer_field is None:
+        notes.append(
+            f"the fields of the first are {quoted(problems[0].fields)}; if one of them is the truth, name it with "
+            "--answer_field"
+        )
     unused = sum(not is_missing(problem.fields.get(MODEL_ANSWER_FIELD)) for problem in missing)
     if unused and answer_field is None:
         notes.append(

@@ -210,3 +210,12 @@ def test_every_error_survives_pickling() -> None:
     for kind in kinds:
         error = pickle.loads(pickle.dumps(kind("what: value")))
         assert (type(error), str(error)) == (kind, "what: value")
+
+
+def test_where_no_row_has_an_answer_the_fields_are_named(tmp_path: Path) -> None:
+    rows = [{"question": "1 + 1?", "anser": "2"}, {"question": "1 + 2?", "anser": "3"}]
+    found = read_problems(write(tmp_path / "p.jsonl", rows))
+    assert any("`question`, `anser`" in note and "--answer_field" in note for note in found.notes)
+    named = read_problems(tmp_path / "p.jsonl", answer_field="anser")
+    assert [problem.answer for problem in named.problems] == ["2", "3"]
+    assert not any("--answer_field" in note for note in named.notes)
