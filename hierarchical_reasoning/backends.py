@@ -10,18 +10,17 @@ from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.results.file import check_writable
 from llm_backends import Backend, Limits, ReplyCache, create_backend
+from llm_backends.closing import AsyncClosing
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
+    pass
 
 CACHE_FILE = "replies.sqlite"
 """In `--cache_dir`."""
 
 
 @dataclass(frozen=True)
-class Backends:
+class Backends(AsyncClosing):
     """Who is asked for what."""
 
     reasoner: Backend
@@ -63,17 +62,6 @@ class Backends:
             await backend.aclose()
         if self.cache is not None:
             self.cache.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 def make_backends(config: RunConfig) -> Backends:

@@ -21,6 +21,7 @@ import tenacity
 
 from llm_backends.accounting import UsageMeter
 from llm_backends.cache import ReplyCache, request_key
+from llm_backends.closing import AsyncClosing
 from llm_backends.errors import (
     BackendError,
     BadRequestError,
@@ -38,9 +39,7 @@ from llm_backends.limits import Limits
 from llm_backends.types import Completion, FinishReason, Message, Request, Spent, Usage
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
+    pass
 
 CUT_OFF = "cut off"
 """In `Spent.repeats`: a reply ended before its limit on tokens, without the model having ended it."""
@@ -67,7 +66,7 @@ class BackendOptions(TypedDict, total=False):
     sleep: Callable[[float], Awaitable[None]]
 
 
-class Backend(ABC):
+class Backend(AsyncClosing, ABC):
     """Where text comes from.
 
     A subclass sets `name` and its capability flags, and writes `_complete`. It raises from the tree in
@@ -223,17 +222,6 @@ class Backend(ABC):
     async def aclose(self) -> None:
         """Release what the backend holds. Calls in flight fail; calling it twice is fine."""
         return
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
     def _check(self, request: Request) -> None:
         for asked, supported, what in (

@@ -9,7 +9,7 @@ from typing import Any
 
 from hierarchical_reasoning.errors import ProblemFileError
 from hierarchical_reasoning.problems.columns import is_missing
-from hierarchical_reasoning.problems.wording import kind_of, quoted
+from hierarchical_reasoning.wording import kind_of, quoted
 
 Answer = str | tuple[str, ...]
 

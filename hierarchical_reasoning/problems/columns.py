@@ -11,7 +11,7 @@ from typing import Any
 from hierarchical_reasoning.errors import ProblemFileError
 from hierarchical_reasoning.problems.rows import Row
 from hierarchical_reasoning.problems.source import Source
-from hierarchical_reasoning.problems.wording import quoted
+from hierarchical_reasoning.wording import quoted
 
 _AFTER_HASHES = re.compile(r"^####[ \t]*(\S.*)$", re.MULTILINE)
 

@@ -9,7 +9,7 @@ from typing import Any
 from hierarchical_reasoning.errors import ProblemFileError
 from hierarchical_reasoning.problems.rows import Row
 from hierarchical_reasoning.problems.source import Source, text_lines, whole_text
-from hierarchical_reasoning.problems.wording import kind_of, quoted
+from hierarchical_reasoning.wording import kind_of, quoted
 
 LIST_FIELDS = ("results", "problems", "data")
 

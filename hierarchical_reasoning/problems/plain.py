@@ -12,7 +12,7 @@ from hierarchical_reasoning.problems.columns import Columns, is_missing
 from hierarchical_reasoning.problems.problem import Problem
 from hierarchical_reasoning.problems.rows import Row
 from hierarchical_reasoning.problems.source import Source
-from hierarchical_reasoning.problems.wording import kind_of, quoted
+from hierarchical_reasoning.wording import kind_of, quoted
 
 TEXT_FIELDS = ("prompt", "problem", "question")
 ANSWER_FIELDS = (

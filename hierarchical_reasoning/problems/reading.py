@@ -15,7 +15,7 @@ from hierarchical_reasoning.problems.rows import Row, read_rows
 from hierarchical_reasoning.problems.selection import Wanted, select
 from hierarchical_reasoning.problems.shapes import shape_of
 from hierarchical_reasoning.problems.source import Source, sha256_of, state_of
-from hierarchical_reasoning.problems.wording import first_of, quoted
+from hierarchical_reasoning.wording import first_of, quoted
 
 
 def read_problems(

@@ -13,7 +13,7 @@ from itertools import islice
 from hierarchical_reasoning.errors import CategoryError, UsageError
 from hierarchical_reasoning.problems.problem import Problem
 from hierarchical_reasoning.problems.source import Source
-from hierarchical_reasoning.problems.wording import first_of, quoted
+from hierarchical_reasoning.wording import first_of, quoted
 
 _IDS_LOOKED_AT = 10_000
 """For near ones; more would take seconds."""

@@ -18,7 +18,7 @@ from hierarchical_reasoning.problems.plain import (
 )
 from hierarchical_reasoning.problems.rows import Row
 from hierarchical_reasoning.problems.source import Source
-from hierarchical_reasoning.problems.wording import quoted
+from hierarchical_reasoning.wording import quoted
 
 ShapeName = Literal["auto", "plain", "gsm8k", "numina", "lichess", "game24"]
 

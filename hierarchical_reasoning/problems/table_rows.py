@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from hierarchical_reasoning.errors import ProblemFileError
 from hierarchical_reasoning.problems.rows import Row
 from hierarchical_reasoning.problems.source import Source, text_lines
-from hierarchical_reasoning.problems.wording import quoted
+from hierarchical_reasoning.wording import quoted
 
 MAX_CELL_CHARACTERS = 16 * 2**20
 _SEPARATORS = {",": "commas", "\t": "tabs"}

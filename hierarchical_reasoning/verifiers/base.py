@@ -17,11 +17,10 @@ from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.verifiers.extract import NO_MARKER, Candidate, best_candidate
 from hierarchical_reasoning.verifiers.wording import normalized
 from llm_backends import Backend, Spent
+from llm_backends.closing import AsyncClosing
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
-    from typing_extensions import Self
+    pass
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Grade:
     """What a judge took; None where no model was asked."""
 
 
-class Verifier(ABC):
+class Verifier(AsyncClosing, ABC):
     """Grades texts in one answer format.
 
     Some hold processes: close those when they are no longer needed (`async with`, or `aclose`).
@@ -90,17 +89,6 @@ class Verifier(ABC):
     async def aclose(self) -> None:
         """Release what the verifier holds; it may be used again, and closing it twice is fine."""
         return
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
 
 
 class AnswerVerifier(Verifier):

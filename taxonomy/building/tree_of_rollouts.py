@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -269,19 +270,24 @@ class TreeBuild:
             warnings=(*warnings, *grown.warnings, *notes),
         )
 
-    def _members(self, warnings: list[str]) -> list[Member]:
-        """The given labels, sorted; `warnings` gets what is to be said of their descriptions."""
+    @cached_property
+    def _described(self) -> tuple[list[Member], tuple[str, ...]]:
+        """The given labels, sorted, and what is to be said of their descriptions."""
         chunks = [
             LabeledChunk(step.rollout.id, step.chunk.idx, step.chunk.text, step.chunk.label, 0)
             for step in self._steps
         ]
-        return members_of_labels(self._rollouts, positions_by_label(chunks, at_most=None), warnings)
+        said: list[str] = []
+        members = members_of_labels(self._rollouts, positions_by_label(chunks, at_most=None), said)
+        return members, tuple(said)
 
     def _descriptions(self, warnings: list[str]) -> tuple[dict[str, str], frozenset[str]]:
         """Of each label; and the labels that came without one."""
         if self._basis == "texts":
             return {}, frozenset()
-        members = self._members(warnings if self._basis == "around" else [])
+        members, said = self._described
+        if self._basis == "around":
+            warnings.extend(said)
         described = {step.chunk.label for step in self._steps if (step.chunk.description or "").strip()}
         return (
             {member.label: member.description for member in members},
@@ -371,7 +377,7 @@ class TreeBuild:
         of_chunk = np.asarray(label_of_chunk)
         means = np.stack([double[of_chunk == number].mean(axis=0) for number in range(n_labels)])
         weight, seed = self._parameters.description_weight, self._parameters.seed
-        return vectors_of_labels(self._members([]), means, weight, seed)
+        return vectors_of_labels(self._described[0], means, weight, seed)
 
     async def _names(
         self,
