@@ -52,6 +52,7 @@ bench: venv  ## the benchmarks, each a ratio against something named
 	$(BIN)/python benchmarks/prompt_cache.py
 	$(BIN)/python benchmarks/taxonomy_cuts.py
 	$(BIN)/python benchmarks/results_reader.py
+	$(BIN)/python benchmarks/grpo_update.py
 
 clean:
 	rm -rf $(VENV) $(VLLM_VENV) cache .mypy_cache .pytest_cache .ruff_cache

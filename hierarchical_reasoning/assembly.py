@@ -5,16 +5,15 @@ Whatever is wrong with what the user gave is found here, before a model is loade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from hierarchical_reasoning.assets import TEST_PROBLEMS
-from hierarchical_reasoning.backends import Backends, make_backend, open_cache
-from hierarchical_reasoning.combinations import check_combinations, models_by_role, shows_taxonomy_examples
-from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.combinations import check_combinations
+from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.examples_file import read_examples
 from hierarchical_reasoning.journal.file import fingerprint
 from hierarchical_reasoning.model_settings import read_model_settings
 from hierarchical_reasoning.observer import Observer
@@ -22,13 +21,18 @@ from hierarchical_reasoning.planners.base import Planner
 from hierarchical_reasoning.planners.untyped import UNTYPED
 from hierarchical_reasoning.problems import ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
-from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results.file import check_writable
+from hierarchical_reasoning.reasoning_parts import (
+    Examples,
+    examples_by_model,
+    make_reasoner,
+    model_identities,
+    prices_by_role,
+    shown_examples,
+)
 from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
-from llm_backends import Backend, Price, PriceTable, Sampling, backend_class
-from llm_backends.model_files import model_files
+from llm_backends import Price, Sampling
 from taxonomy import (
     Taxonomy,
     TaxonomyFileError,
@@ -39,7 +43,6 @@ from taxonomy import (
     table_transition_counts,
 )
 from taxonomy.examples import LevelExamples
-from taxonomy.examples_by_model import choose_with_model
 from taxonomy.reading import read_inputs
 
 
@@ -57,8 +60,7 @@ class Run:
     prices: Mapping[str, Price | None]
     """By role; None where a model has no known price."""
     make_solver: Callable[[Backends, Observer], Solver]
-    examples: Mapping[str, Sequence[str]]
-    """In-context examples by thought type, as shown."""
+    examples: Examples
     examples_spent: RoleUsage | None = None
     """What choosing the in-context examples took."""
 
@@ -78,28 +80,13 @@ async def prepare(config: RunConfig, *, serving: RunConfig | None = None) -> Run
     Raises:
         UsageError, TaxonomyError, BackendError: as `assemble`, and what the high-level model raises.
     """
-    serving = serving or config
-    high_level = serving.high_level_model
-    if high_level is None or not shows_taxonomy_examples(config):
+    if config.high_level_model is not None:
+        check(config)
+    by_model = await examples_by_model(serving or config)
+    if by_model is None:
         return assemble(config)
-    check(config)
-    cache = open_cache(config)
-    try:
-        async with make_backend(serving, high_level, cache, model_flag="--high_level_model_name") as backend:
-            await backend.check_model()
-            chosen = await choose_with_model(
-                config.tree_model_path,
-                config.label_level,
-                backend,
-                cache_dir=check_writable(config.cache_dir),
-            )
-            spent = backend.meter.total
-    finally:
-        if cache is not None:
-            cache.close()
-    run = assemble(config, chosen)
-    price = PriceTable.load(config.prices).price(high_level.framework, high_level.model_name)
-    return replace(run, examples_spent=RoleUsage.priced(spent, price))
+    chosen, spent = by_model
+    return replace(assemble(config, chosen), examples_spent=spent)
 
 
 def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) -> Run:
@@ -134,17 +121,15 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
     prompts = Prompts(config.prompt_style, verifier.answer_form, config.prompts_dir)
     prompts.vanilla(problems.problems[0])
     notes = [*unused, *_doubts(config), *problems.notes, verifier_note]
-    models = models_by_role(config)
-    identities = {role: _identity(config, model) for role, model in models.items()}
-    table = PriceTable.load(config.prices)
+    prices = prices_by_role(config)
 
     settings = config.affecting_output() | {
         "problems_sha256": problems.sha256,
         "answer_format": verifier.format,
         "prompts_sha256": prompts.sha256,
-        "models": identities,
+        "models": model_identities(config),
     }
-    examples: dict[str, tuple[str, ...]] = {}
+    examples: Examples = {}
     if config.vanilla_baseline:
         make_solver = _vanilla(config, prompts)
     else:
@@ -159,17 +144,7 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
             settings["transitions_sha256"] = fingerprint(level.transitions.counts)
         make_solver = _hierarchical(config, prompts, level)
         examples = level.examples
-    prices = {role: table.price(model.framework, model.model_name) for role, model in models.items()}
     return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver, examples)
-
-
-def _identity(config: RunConfig, model: ModelChoice) -> dict[str, object]:
-    """What a model is, for the record and for resuming. A backend that is cheap to make is made, which finds a missing
-    key and a wrong address."""
-    identity: dict[str, object] = {"framework": model.framework, "model": model.model_path}
-    if backend_class(model.framework).cheap_to_make:
-        return identity | dict(make_backend(config, model, cache=None).cache_identity())
-    return identity | {"files": model_files(model.model_path)}
 
 
 def _doubts(config: RunConfig) -> list[str]:
@@ -196,7 +171,7 @@ class _Level:
     options: tuple[ThoughtType, ...]
     planner: Planner | None
     """None where a model plans."""
-    examples: dict[str, tuple[str, ...]]
+    examples: Examples
     transitions: TransitionCounts | None = None
     """What the planner markov goes by."""
 
@@ -210,25 +185,8 @@ def _level(
     options = taxonomy.at_level(config.label_level)
     transitions, notes = _transitions(config, taxonomy)
     planner = _planner_without_model(config, taxonomy, transitions, problems)
-    examples, more_notes = _examples(config, options, chosen)
+    examples, more_notes = shown_examples(config, options, chosen)
     return _Level(options, planner, examples, transitions), (*notes, *more_notes)
-
-
-def _examples(
-    config: RunConfig, options: Sequence[ThoughtType], chosen: LevelExamples | None
-) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """By thought type, those that prompts show."""
-    if config.n_examples == 0:
-        return {}, ()
-    if config.examples_file is not None:
-        examples, note = read_examples(config.examples_file, options)
-        return {name: texts[: config.n_examples] for name, texts in examples.items()}, (note,)
-    if chosen is None:
-        from taxonomy.examples import examples_for_level
-
-        cache_dir = check_writable(config.cache_dir)
-        chosen = examples_for_level(config.tree_model_path, config.label_level, cache_dir=cache_dir)
-    return chosen.shown(config.n_examples), chosen.notes
 
 
 def _planner_without_model(
@@ -268,7 +226,7 @@ def _transitions(config: RunConfig, taxonomy: Taxonomy) -> tuple[TransitionCount
 
 def _vanilla(config: RunConfig, prompts: Prompts) -> Callable[[Backends, Observer], Solver]:
     return lambda backends, observer: VanillaSolver(
-        _reasoner(config, prompts, backends.reasoner, observer, {})
+        make_reasoner(config, prompts, backends.reasoner, {}, observer)
     )
 
 
@@ -278,33 +236,16 @@ def _hierarchical(
     def make(backends: Backends, observer: Observer) -> Solver:
         from hierarchical_reasoning.planners.model import ModelPlanner
 
-        reasoner = _reasoner(config, prompts, backends.reasoner, observer, level.examples)
+        reasoner = make_reasoner(config, prompts, backends.reasoner, level.examples, observer)
         max_steps, seed = config.max_reasoning_steps, config.seed
         if config.joint:
             return JointSolver(reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)
-        planner = level.planner or ModelPlanner(backends.planner, prompts, _sampling(config), observer)
+        sampling = Sampling(
+            temperature=config.planner_sampling_temperature,
+            seed=config.seed,
+            max_tokens=config.max_choice_tokens,
+        )
+        planner = level.planner or ModelPlanner(backends.planner, prompts, sampling, observer)
         return HierarchicalSolver(planner, reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)
 
     return make
-
-
-def _reasoner(
-    config: RunConfig,
-    prompts: Prompts,
-    backend: Backend,
-    observer: Observer,
-    examples: dict[str, tuple[str, ...]],
-) -> Reasoner:
-    return Reasoner(
-        backend,
-        prompts,
-        _sampling(config),
-        max_thought_tokens=config.max_thought_tokens,
-        max_answer_tokens=config.max_answer_tokens,
-        examples=examples,
-        observer=observer,
-    )
-
-
-def _sampling(config: RunConfig) -> Sampling:
-    return Sampling(temperature=config.temperature, seed=config.seed, max_tokens=config.max_choice_tokens)

@@ -6,8 +6,9 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hierarchical_reasoning.config import ModelChoice, RunConfig
 from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.model_combinations import model_flag
+from hierarchical_reasoning.reasoning_config import ModelChoice, ReasoningConfig
 from hierarchical_reasoning.results.file import check_writable
 from llm_backends import Backend, Limits, ReplyCache, create_backend
 from llm_backends.closing import AsyncClosing
@@ -64,8 +65,9 @@ class Backends(AsyncClosing):
             self.cache.close()
 
 
-def make_backends(config: RunConfig) -> Backends:
-    """Make them; a model in this process is loaded, which takes a while.
+def make_backends(config: ReasoningConfig) -> Backends:
+    """Make them; a model in this process is loaded, which takes a while. Where no planner is asked, the reasoner's
+    stands in its place.
 
     Raises:
         BackendError: a model, a key or a package is missing, or the cache of replies cannot be used.
@@ -76,19 +78,19 @@ def make_backends(config: RunConfig) -> Backends:
         limits = Limits(config.max_concurrency, config.requests_per_minute)
         reasoner = make_backend(config, config.reasoner, cache, limits=limits)
 
-        def other(model: ModelChoice, model_flag: str) -> Backend:
+        def other(model: ModelChoice, flag: str) -> Backend:
             if model == config.reasoner:
                 return reasoner
             one_account = (model.framework, model.base_url) == (config.framework, config.reasoner.base_url)
             own_limits = limits if one_account else None
-            return make_backend(config, model, cache, limits=own_limits, model_flag=model_flag)
+            return make_backend(config, model, cache, limits=own_limits, flag=flag)
 
         planner, judge = reasoner, None
-        if config.planner == "model" and not config.vanilla_baseline:
-            flag = "--model_name" if config.planner_model_name is None else "--planner_model_name"
-            planner = other(config.planner_model, flag)
+        if config.asked_planner is not None:
+            same = config.asked_planner.model_name == config.main_model_name
+            planner = other(config.asked_planner, model_flag(config, "reasoner" if same else "planner"))
         if config.judge_model is not None:
-            judge = other(config.judge_model, "--high_level_model_name")
+            judge = other(config.judge_model, model_flag(config, "judge"))
     except BaseException:
         if cache is not None:
             cache.close()
@@ -96,27 +98,27 @@ def make_backends(config: RunConfig) -> Backends:
     return Backends(reasoner, planner, cache, judge)
 
 
-def open_cache(config: RunConfig) -> ReplyCache | None:
+def open_cache(config: ReasoningConfig) -> ReplyCache | None:
     """The cache of replies; None with ``--no_cache``."""
     return None if config.no_cache else ReplyCache(check_writable(config.cache_dir) / CACHE_FILE)
 
 
 def make_backend(
-    config: RunConfig,
+    config: ReasoningConfig,
     model: ModelChoice,
     cache: ReplyCache | None,
     *,
     limits: Limits | None = None,
-    model_flag: str = "--model_name",
+    flag: str | None = None,
 ) -> Backend:
-    """The backend of one model, which `model_flag` has chosen.
+    """The backend of one model.
 
     Args:
-        config: of the run.
+        config: how it is asked.
         model: which one.
         cache: of replies.
         limits: shared with other backends of the same server; None: its own.
-        model_flag: for messages.
+        flag: the one that chose the model, for messages; None: that of the main model.
     """
     options: dict[str, Any] = {"max_retries": config.max_retries, "cache": cache}
     if model.framework == "local":
@@ -124,7 +126,7 @@ def make_backend(
             "dtype": config.dtype,
             "device": config.device,
             "trust_remote_code": config.trust_remote_code,
-            "model_flag": model_flag,
+            "model_flag": flag or model_flag(config, "reasoner"),
         }
     else:
         own = Limits(config.max_concurrency, config.requests_per_minute)

@@ -17,8 +17,9 @@ from pydantic import BaseModel
 
 from hierarchical_reasoning.assets import MODEL
 from hierarchical_reasoning.backends import make_backend
-from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import OutputError
+from hierarchical_reasoning.reasoning_config import ModelChoice
 from hierarchical_reasoning.results.file import check_writable
 from llm_backends import (
     Backend,

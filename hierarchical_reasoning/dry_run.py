@@ -15,8 +15,9 @@ from pathlib import Path
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.backends import Backends
-from hierarchical_reasoning.config import ModelChoice, RunConfig
+from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
+from hierarchical_reasoning.reasoning_config import ModelChoice
 from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.solvers import Solution
 from hierarchical_reasoning.trace import FINISH

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
+from hierarchical_reasoning.attempt import FATAL
 from hierarchical_reasoning.errors import JournalError, ProblemFileError, ResultsFileError, VerifierError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
@@ -27,7 +28,6 @@ from hierarchical_reasoning.results.reader.json_stream import TruncatedJsonError
 from hierarchical_reasoning.results.records import ResultEntry
 from hierarchical_reasoning.results.summary import ALARM_FROM
 from hierarchical_reasoning.results.tally import Tally
-from hierarchical_reasoning.runner import FATAL
 from hierarchical_reasoning.verifiers import Grade, Verifier
 from llm_backends import BackendError, Spent
 

@@ -7,55 +7,27 @@ model gone, a disk full) ends the run. Either way everything finished is in the 
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hierarchical_reasoning.assembly import Run
+from hierarchical_reasoning.attempt import attempt, entry_of
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.error_limit import errors_allowed
-from hierarchical_reasoning.errors import OutputError, UsageError
+from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.journal.of_run import Attempt, RunJournal, open_journal, resolved
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.file import find_results, write_results
-from hierarchical_reasoning.results.records import (
-    ErrorRecord,
-    ResultEntry,
-    ResultsFile,
-    ResultsHead,
-    RoleUsage,
-)
+from hierarchical_reasoning.results.records import ResultEntry, ResultsFile, ResultsHead, RoleUsage
 from hierarchical_reasoning.results.summary import Plan, summarize
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.stopping import Stop, StopCause
-from hierarchical_reasoning.trace import FINISH
-from hierarchical_reasoning.verifiers import Grade, Verifier
 from hierarchical_reasoning.versions import versions
-from llm_backends import (
-    AuthenticationError,
-    BackendClosedError,
-    BackendError,
-    CacheError,
-    EngineDiedError,
-    ModelNotFoundError,
-    Spent,
-)
+from llm_backends import Spent
 
-__all__ = ["FATAL", "Finished", "execute", "open_journal"]
-
-FATAL = (
-    UsageError,
-    AuthenticationError,
-    ModelNotFoundError,
-    EngineDiedError,
-    BackendClosedError,
-    CacheError,
-    BrokenPipeError,
-)
-"""What ends a run: every further problem would end the same way, or nobody reads what is printed any more."""
+__all__ = ["Finished", "execute", "open_journal"]
 
 
 @dataclass(frozen=True)
@@ -92,7 +64,7 @@ async def execute(
     what is in flight is finished, and the results that are there are written as partial ones.
 
     Raises:
-        UsageError, BackendError: what ends a run (see :data:`FATAL`).
+        UsageError, BackendError: what ends a run (see :data:`hierarchical_reasoning.attempt.FATAL`).
     """
     stop = stop or Stop()
     run = replace(run, verifier=run.verifier.judged_by(backends.judge))
@@ -143,11 +115,11 @@ class _Working:
             self._end()
 
     async def _one_after_another(self) -> None:
-        while self._stop.cause is None and (attempt := next(self._owed, None)) is not None:
+        while self._stop.cause is None and (due := next(self._owed, None)) is not None:
             solution = Solution()
             self._stop.in_flight += 1
             try:
-                entry = await _solve(self._run, self._solver, attempt, solution)
+                entry = await _solve(self._run, self._solver, due, solution)
             except BaseException:
                 for role, spent in solution.spent.items():
                     self._unfinished[role] = self._unfinished.get(role, Spent()) + spent
@@ -175,61 +147,15 @@ class _Working:
         )
 
 
-async def _solve(run: Run, solver: Solver, attempt: Attempt, solution: Solution) -> ResultEntry:
-    started = time.perf_counter()
-    error: Exception | None = None
-    grade: Grade | None = None
-    try:
-        await solver.solve(attempt.problem, solution, sample=attempt.sample)
-        grade = await _grade(run.verifier, attempt.problem, solution)
-    except Exception as caught:  # the boundary where a failure becomes data
-        if isinstance(caught, BackendError) and caught.role is not None:
-            solution.spend(caught.role, caught.spent)
-        if isinstance(caught, FATAL):
-            raise
-        error = caught
-    return _entry(run, attempt, solution, grade, error, time.perf_counter() - started)
-
-
-async def _grade(verifier: Verifier, problem: Problem, solution: Solution) -> Grade:
-    grade = await verifier.grade(problem, solution.final_response, truncated=solution.truncated)
-    solution.spend("judge", grade.spent)
-    return grade
-
-
-def _entry(
-    run: Run,
-    attempt: Attempt,
-    solution: Solution,
-    grade: Grade | None,
-    error: Exception | None,
-    seconds: float,
-) -> ResultEntry:
-    problem = attempt.problem
-    outcome = grade.outcome if grade else Outcome.ERROR
-    return ResultEntry(
-        problem_id=problem.id,
-        problem=problem.text,
-        use_hierarchical=not run.config.vanilla_baseline,
-        label_level=run.config.label_level,
-        thought_types=tuple(step.thought_type or FINISH for step in solution.steps),
-        thoughts=tuple(
-            step.thought for step in solution.steps if step.thought or step.thought_type != FINISH
-        ),
-        final_response=solution.final_response,
-        extracted_answer=grade.extracted if grade else None,
-        extracted_by=grade.how if grade else "",
-        is_correct=outcome.is_correct,
-        ground_truth=run.verifier.ground_truth(problem),
-        outcome=outcome,
-        reason=grade.reason if grade else f"{type(error).__name__}: {error}",
-        category=problem.category,
-        sample=attempt.sample,
-        steps=tuple(solution.steps),
-        usage={role: RoleUsage.priced(spent, run.prices.get(role)) for role, spent in solution.spent.items()},
-        seconds=seconds,
-        error=ErrorRecord(type=type(error).__name__, message=str(error)) if error else None,
-        notes=tuple(solution.notes),
+async def _solve(run: Run, solver: Solver, due: Attempt, solution: Solution) -> ResultEntry:
+    attempted = await attempt(solver, run.verifier, due.problem, solution, sample=due.sample)
+    config = run.config
+    return entry_of(
+        attempted,
+        run.verifier,
+        run.prices,
+        label_level=config.label_level,
+        use_hierarchical=not config.vanilla_baseline,
     )
 
 

@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypedDict
 
@@ -35,6 +36,7 @@ from llm_backends.errors import (
     UnparsedSchemaError,
     UnsupportedError,
 )
+from llm_backends.in_flight import InFlight, SharedError
 from llm_backends.limits import Limits
 from llm_backends.types import Completion, FinishReason, Message, Request, Spent, Usage
 
@@ -136,6 +138,7 @@ class Backend(AsyncClosing, ABC):
         self._secrets = tuple(secret for secret in secrets if len(secret) >= _SHORTEST_KEY)
         self._sleep = sleep
         self._limits = limits or Limits(max_concurrency, requests_per_minute)
+        self._calls: InFlight[Completion] = InFlight()
 
     @abstractmethod
     async def _complete(self, request: Request) -> Completion:
@@ -167,19 +170,44 @@ class Backend(AsyncClosing, ABC):
         """Answer `request`.
 
         With `choices` the text of the result is one of them; with `schema`, `parsed` is an instance of it. A
-        reply that is not, or is empty, or was cut off before its limit, is asked for again.
+        reply that is not, or is empty, or was cut off before its limit, is asked for again. At temperature 0 equal
+        requests in flight together are answered by one call, which one of them accounts for.
 
         :raises BackendError: the tree in `llm_backends.errors`, with `spent` set; transient errors only after
             `max_retries` more tries.
         """
         self._check(request)
-        key = None
-        if self.cache is not None:
-            key = request_key(self.name, self.model_name, self.cache_identity(), request)
-            known = self._known(key, request)
-            if known is not None:
-                self.meter.add(request.role, known.spent)
-                return known
+        drawn = request.sampling.temperature > 0
+        if drawn and self.cache is None:
+            return await self._answered(request, None)
+        key = request_key(self.name, self.model_name, self.cache_identity(), request)
+        known = self._known(key, request)
+        if known is not None:
+            self.meter.add(request.role, known.spent)
+            return known
+        if drawn:
+            return await self._answered(request, key)
+        return await self._shared(request, key)
+
+    async def _shared(self, request: Request, key: str) -> Completion:
+        """The answer to a request that is equal to any other of its key."""
+        try:
+            completion, ours = await self._calls.joined(key, lambda: self._answered(request, key))
+        except SharedError as error:
+            failure = error.__cause__
+            if not isinstance(failure, BackendError):
+                raise
+            ours_too = copy(failure)
+            ours_too.role, ours_too.spent = request.role, Spent()
+            raise ours_too from failure
+        if ours:
+            return completion
+        spent = Spent(cached_replies=1, cached_usage=completion.usage)
+        self.meter.add(request.role, spent)
+        return replace(completion, from_cache=True, spent=spent)
+
+    async def _answered(self, request: Request, key: str | None) -> Completion:
+        """Ask, account for it, and keep the reply under `key`."""
         if not self.supports_seed and request.sampling.temperature > 0:
             self.note(f"{self.name} takes no seed, so the same request may get another reply")
         repeats: Counter[str] = Counter()

@@ -40,10 +40,12 @@ class Kept:
 def request_key(backend: str, model_name: str, identity: Mapping[str, object], request: Request) -> str:
     """A hash of all that can change the reply.
 
-    Who asks and in which trace (`Request.role`, `Request.trace_id`) never changes a reply, so they are left out.
+    Who asks and in which trace (`Request.role`, `Request.trace_id`) never changes a reply, so they are left out. At
+    temperature 0 nothing is drawn, so the seed and which sample it is are left out too.
 
     :param identity: what else of the backend matters, such as the server's address or the weights.
     """
+    drawn = request.sampling.temperature > 0
     schema = None if request.schema is None else request.schema.model_json_schema()
     content = {
         "format": _FORMAT,
@@ -51,11 +53,11 @@ def request_key(backend: str, model_name: str, identity: Mapping[str, object], r
         "model": model_name,
         "identity": identity,
         "messages": [[message.role, message.content] for message in request.messages],
-        "sampling": asdict(request.sampling),
+        "sampling": asdict(request.sampling) | ({} if drawn else {"seed": None}),
         "choices": request.choices,
         "schema": schema,
         "logprobs": request.logprobs,
-        "sample_index": request.sample_index,
+        "sample_index": request.sample_index if drawn else None,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

@@ -40,14 +40,20 @@ class ChoiceTrie:
     """The node where each option ends, in the order of the options."""
 
     @classmethod
-    def build(cls, token_sequences: Sequence[Sequence[int]]) -> ChoiceTrie:
+    def build(
+        cls, token_sequences: Sequence[Sequence[int]], names: Sequence[str] | None = None
+    ) -> ChoiceTrie:
         """Build the trie; each sequence must end with the token that ends the turn.
 
+        :param names: of the options, for messages; None: their numbers.
         :raises BadRequestError: no options, an empty one, two alike, or one that is a prefix of another
             (which cannot be once each ends with a token that occurs nowhere else).
         """
         if not token_sequences:
             raise BadRequestError("there are no options to choose from; give at least one")
+        called = (
+            [str(index) for index in range(len(token_sequences))] if names is None else [*map(repr, names)]
+        )
         parent, token, depth = [-1], [-1], [0]
         children: list[dict[int, int]] = [{}]
         leaf: list[int] = []
@@ -64,18 +70,21 @@ class ChoiceTrie:
                     children.append({})
                 node = child
             if node == ROOT:
-                raise BadRequestError(f"option {index} has no tokens; end each with the end-of-turn token")
+                raise BadRequestError(
+                    f"option {called[index]} has no tokens; end each with the end-of-turn token"
+                )
             if node in leaf:
                 raise BadRequestError(
-                    f"options {leaf.index(node)} and {index} have the same tokens {list(sequence)}; "
-                    "options must differ once tokenized"
+                    f"options {called[leaf.index(node)]} and {called[index]} have the same tokens "
+                    f"{list(sequence)}, so the model cannot tell them apart; rename one of them, or take a model "
+                    "whose tokenizer keeps them apart"
                 )
             leaf.append(node)
         for index, node in enumerate(leaf):
             if children[node]:
                 raise BadRequestError(
-                    f"the tokens of option {index}, {list(token_sequences[index])}, are a prefix of another "
-                    "option's; end each with the end-of-turn token"
+                    f"the tokens of option {called[index]}, {list(token_sequences[index])}, are a prefix of another "
+                    "option's; end each with the end-of-turn token, and let none contain it"
                 )
         below = tuple(tuple(nodes.values()) for nodes in children)
         return cls(tuple(parent), tuple(token), tuple(depth), below, tuple(leaf))

@@ -128,7 +128,7 @@ class Spent:
     usage: Usage = field(default_factory=Usage)
     """Tokens of the replies received."""
     cached_replies: int = 0
-    """Replies that had been received before, and were not asked for again."""
+    """Replies that had been received before, or that an equal request in flight received: not asked for again."""
     cached_usage: Usage = field(default_factory=Usage)
     """Tokens that these took when they were received."""
     repeats: Mapping[str, int] = field(default_factory=dict)
@@ -193,6 +193,6 @@ class Completion:
     attempts: int = 1
     """Tries that it took, failed ones and unusable replies included."""
     from_cache: bool = False
-    """It had been received before, and was not asked for again."""
+    """It had been received before, or an equal request in flight received it: it was not asked for again."""
     spent: Spent = field(default_factory=lambda: Spent())
     """What it took, over all tries; set by `Backend.complete`."""

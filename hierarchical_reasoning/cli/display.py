@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -39,10 +39,8 @@ from taxonomy.terminal import visible
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.dry_run import Estimate
-    from llm_backends.vllm_server import StartProgress
 
 _SECONDS_BETWEEN_LINES = 5.0
-_LOG_WIDTH = 140
 _RULE = "+ " + "-" * 73
 
 
@@ -75,49 +73,26 @@ class Display(Observer):
             "vanilla" if config.vanilla_baseline else f"level {config.label_level}, planner {config.planner}"
         )
         samples = "" if config.samples == 1 else f", {config.samples} samples each"
-        self._line(f"{counted(len(run.problems.problems), 'problem')} of {run.problems.path}{samples}, {how}")
+        self.line(f"{counted(len(run.problems.problems), 'problem')} of {run.problems.path}{samples}, {how}")
         address = "" if config.reasoner.base_url is None else f" at {config.reasoner.base_url}"
-        self._line(
+        self.line(
             f"model {config.model_name} ({config.framework}{address}), temperature {config.temperature}, "
             f"seed {config.seed}"
         )
-        planner = config.planner_model
-        if planner != config.reasoner and config.planner == "model" and not config.vanilla_baseline:
+        planner = config.asked_planner
+        if planner is not None and planner != config.reasoner:
             address = "" if planner.base_url is None else f" at {planner.base_url}"
-            self._line(f"planner's model {planner.model_name} ({planner.framework}{address})")
+            self.line(f"planner's model {planner.model_name} ({planner.framework}{address})")
+        if planner is not None and config.planner_sampling_temperature != config.temperature:
+            self.line(f"planner's temperature {config.planner_sampling_temperature}")
         for note in run.notes:
-            self._line(f"note: {note}")
+            self.line(f"note: {note}")
 
     def go_on(self, notes: Sequence[str], journal: Path) -> None:
         """Say where what is finished goes."""
         for note in notes:
-            self._line(f"note: {note}")
-        self._line(f"finished problems go to {journal}")
-
-    def server_starting(self, *, verbose: bool) -> Callable[[StartProgress], None]:
-        """What to call while a vLLM server starts."""
-        next_s = 0.0
-
-        def show(progress: StartProgress) -> None:
-            nonlocal next_s
-            for note in progress.notes:
-                self._line(f"note: {note}")
-            if verbose:
-                for line in progress.new_lines:
-                    self.server_line(line)
-            elif progress.seconds >= next_s:
-                next_s = progress.seconds + _SECONDS_BETWEEN_LINES
-                self._line(f"vLLM is starting, {progress.seconds:.0f} s: {progress.last_line[:_LOG_WIDTH]}")
-
-        return show
-
-    def server_line(self, line: str) -> None:
-        """A line of the vLLM server's log."""
-        self._line(f"vLLM: {line}")
-
-    def server_ready(self, model: str, base_url: str, log: Path) -> None:
-        """A vLLM server can be asked."""
-        self._line(f"vLLM serves {model} at {base_url}, log {log}")
+            self.line(f"note: {note}")
+        self.line(f"finished problems go to {journal}")
 
     @contextmanager
     def progress(self, owed: int) -> Iterator[None]:
@@ -158,7 +133,7 @@ class Display(Observer):
             self._progress.update(self._progress.task_ids[0], advance=1, description=self._status())
         elif time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES or done == self._total:
             self._last_line = time.monotonic()
-            self._line(f"{done}/{counted(self._total, self._noun)}: {self._status()}")
+            self.line(f"{done}/{counted(self._total, self._noun)}: {self._status()}")
 
     def _count(self, entry: ResultEntry) -> None:
         self._outcomes[entry.outcome] += 1
@@ -175,16 +150,16 @@ class Display(Observer):
         if self._prompt_verbose:
             text = "\n".join(f"[{m.role}] {m.content}" if len(messages) > 1 else m.content for m in messages)
             body = "\n".join(f"| {line}" for line in text.splitlines())
-            self._line(f"PROMPT ({problem.id}):\n{_RULE}\n{body}\n{_RULE}")
+            self.line(f"PROMPT ({problem.id}):\n{_RULE}\n{body}\n{_RULE}")
 
     def chose(self, problem: Problem, name: str) -> None:
         if self._thinking_verbose:
             what = "I've finished thinking" if name == FINISH else "I'll select the next thought type"
-            self._line(f"{problem.id} >>> {what}: [{name}]")
+            self.line(f"{problem.id} >>> {what}: [{name}]")
 
     def thought(self, problem: Problem, text: str) -> None:
         if self._thinking_verbose:
-            self._line(f"{problem.id} >>> {text}")
+            self.line(f"{problem.id} >>> {text}")
 
     def end(self, finished: Finished) -> None:
         """One trace, the table, the alarms, and where the results are."""
@@ -192,15 +167,15 @@ class Display(Observer):
             self._show_trace(finished.first)
         self._console.print(_results_table(finished))
         for note in finished.backend_notes:
-            self._line(f"note: {note}")
+            self.line(f"note: {note}")
         for alarm in finished.head.summary.alarms:
             self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(alarm)))
         where = "" if finished.is_new else ", from before: nothing was owed"
-        self._line(f"results: {finished.path}{where}")
+        self.line(f"results: {finished.path}{where}")
 
     def finishing(self, in_flight: int) -> None:
         """Say that nothing new is begun."""
-        self._line(
+        self.line(
             f"interrupted: finishing {counted(in_flight, self._noun)} in flight, then writing what is there; "
             "interrupt again to stop at once"
         )
@@ -208,7 +183,7 @@ class Display(Observer):
     def estimated(self, estimate: Estimate) -> None:
         """What a run would take at most."""
         for note in estimate.notes:
-            self._line(f"note: {note}")
+            self.line(f"note: {note}")
         table = Table(title=f"At most, for {counted(estimate.n_problems, 'problem')}", title_justify="left")
         for heading in ("role", "calls", "tokens in", "tokens out", "cost"):
             table.add_column(heading, justify="left" if heading == "role" else "right")
@@ -232,7 +207,8 @@ class Display(Observer):
             Text.assemble(visible(entry.final_response), "  ", outcome, f": {visible(entry.reason)}\n")
         )
 
-    def _line(self, text: str) -> None:
+    def line(self, text: str) -> None:
+        """Show a line."""
         self._console.print(Text(visible(text)))
 
 

@@ -205,7 +205,7 @@ async def _verifier(config: RunConfig, predictions: PredictionFile) -> AsyncIter
         return
     cache = open_cache(config)
     try:
-        backend = make_backend(config, config.judge_model, cache, model_flag="--high_level_model_name")
+        backend = make_backend(config, config.judge_model, cache, flag="--high_level_model_name")
         async with backend:
             await backend.check_model()
             yield verifier.judged_by(backend)

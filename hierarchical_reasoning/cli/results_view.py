@@ -24,6 +24,7 @@ _COMPARED = (
     "prompt_style",
     "num_icl_examples",
     "temperature",
+    "planner_temperature",
     "samples",
     "seed",
     "input_file",
@@ -31,7 +32,9 @@ _COMPARED = (
     "answer_format",
 )
 """Settings that have a column where runs differ in them."""
-_OF_PLANNING = frozenset(("tree_model_path", "planner", "planner_model_name", "joint", "num_icl_examples"))
+_OF_PLANNING = frozenset(
+    ("tree_model_path", "planner", "planner_model_name", "planner_temperature", "joint", "num_icl_examples")
+)
 _WIDTHS = {"problem": 24, "outcome": 9, "extracted": 20, "truth": 20, "steps": 5, "reason": 100}
 """Of the columns of a list; what is longer ends in "…"."""
 

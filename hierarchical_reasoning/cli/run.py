@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,23 +13,27 @@ import click
 
 from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported, until_interrupted
 from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
+from hierarchical_reasoning.cli.model_options import (
+    FRAMEWORKS,
+    HIGH_LEVEL,
+    HOSTED,
+    vllm_options,
+    with_options,
+)
+from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.stopping import Stop, StopCause
-from llm_backends import backend_names
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.cli.display import Display
 
-_PROVIDERS = "openai, together, anthropic, vllm, local, or the name of a plug-in"
 _data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
 _reasoning = partial(click.option, cls=GroupedOption, group="Reasoning")
 _prompts = partial(click.option, cls=GroupedOption, group="Prompts")
 _model = partial(click.option, cls=GroupedOption, group="Models")
 _others = partial(click.option, cls=GroupedOption, group="Other models for other roles")
-_hosted = partial(click.option, cls=GroupedOption, group="Hosted models")
-_vllm = partial(click.option, cls=GroupedOption, group="vLLM")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
 _showing = partial(click.option, cls=GroupedOption, group="What is shown")
 _path = click.Path(path_type=Path)
@@ -122,10 +124,11 @@ def _default(name: str) -> Any:
 )
 @_model(
     "--llm_framework",
-    help=f"Backend: {_PROVIDERS}. [default: local for the bundled model and directories, else openai]",
+    help=f"Backend: {FRAMEWORKS}. [default: local for the bundled model and directories, else openai]",
 )
 @_model("--model_name", help="Model: a directory, or a name the backend knows. [default: the bundled model]")
 @_model("--temperature", type=float, help=f"Of every draw; 0 is greedy. [default: {_default('temperature')}]")
+@_model("--planner_temperature", type=float, help="Of the planner's draws. [default: --temperature]")
 @_model(
     "--max_choice_tokens",
     type=int,
@@ -139,48 +142,19 @@ def _default(name: str) -> Any:
     type=int,
     help=f"Longest final response. [default: {_default('max_answer_tokens')}]",
 )
+@_model("--device", help="local: auto, cpu, cuda, ... [default: auto]")
 @_model(
     "--dtype",
     type=click.Choice(("auto", "bfloat16", "float32")),
     help="local: of the weights. [default: auto]",
 )
-@_model("--device", help="local: auto, cpu, cuda, ... [default: auto]")
 @_model("--trust_remote_code", is_flag=True, help="local: run code that comes with a model.")
 @_others("--planner_model_name", help="Model that plans. [default: --model_name]")
 @_others("--planner_llm_framework", help="Its backend. [default: as --llm_framework]")
 @_others("--planner_base_url", help="URL of its server.")
 @_others("--planner_api_key_env", help="Environment variable with its key.")
 @_others("--planner_extra_body", help="JSON object of fields to send to it besides.")
-@_others(
-    "--high_level_model_name",
-    help="Model that chooses in-context examples, and judges answers. [default: none]",
-)
-@_others("--high_level_llm_framework", help="Its backend. [default: as --llm_framework]")
-@_others("--high_level_base_url", help="URL of its server.")
-@_others("--high_level_api_key_env", help="Environment variable with its key.")
-@_others("--high_level_extra_body", help="JSON object of fields to send to it besides.")
-@_hosted("--base_url", help="URL of an OpenAI-compatible server. [default: the provider's]")
-@_hosted(
-    "--api_key_env",
-    help="Environment variable with the key. [default: OPENAI_API_KEY, TOGETHER_API_KEY, ANTHROPIC_API_KEY]",
-)
-@_hosted("--extra_body", help='JSON object of fields to send besides, as in \'{"reasoning_effort": "low"}\'.')
-@_hosted(
-    "--structured_output",
-    type=click.Choice(("auto", "json_schema", "words")),
-    help="How a model is held to the options; words: it is asked, and its reply matched. [default: auto]",
-)
-@_hosted("--requests_per_minute", type=float, help="Calls started per minute at most. [default: no bound]")
-@_hosted(
-    "--request_timeout",
-    type=float,
-    help=f"Seconds for one try. [default: {_default('request_timeout'):g}]",
-)
-@_hosted("--prices", type=_path, help="JSON with your prices, over the shipped ones.")
-@_vllm("--vllm_base_url", help="URL of a running server. [default: VLLM_BASE_URL, else port 8000]")
-@_vllm("--vllm_auto_start", is_flag=True, help="Start a server for --model_name, and stop it at the end.")
-@_vllm("--vllm_gpus", help="For --vllm_auto_start: GPUs, as in 0,1. [default: the first two]")
-@_vllm("--start_vllm_verbose", is_flag=True, help="For --vllm_auto_start: show what the server prints.")
+@with_options(*HIGH_LEVEL, *HOSTED, *vllm_options("--model_name"))
 @_running(
     "--samples", type=int, help=f"Of every problem: majority vote, pass@k. [default: {_default('samples')}]"
 )
@@ -224,7 +198,7 @@ def run(
 
     with reported():
         given = {name: value for name, value in settings.items() if value is not None}
-        _refuse_scripted(given)
+        refuse_scripted(given)
         if resume is None and "retry_errors" in given:
             flag = "--retry_errors" if given["retry_errors"] else "--no_retry_errors"
             raise ConfigError(f"{flag} says what a resumed run does; give --resume too")
@@ -261,16 +235,6 @@ def _with_vllm_model(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _refuse_scripted(given: dict[str, Any]) -> None:
-    for name, value in given.items():
-        if name.endswith("llm_framework") and value == "scripted":
-            others = ", ".join(name for name in backend_names() if name != "scripted")
-            raise ConfigError(
-                f"--{name} scripted replies from a Python function, which the command line cannot give it; "
-                f"take {others}"
-            )
-
-
 def _dry_run(config: RunConfig, display: Display) -> None:
     from hierarchical_reasoning.dry_run import estimate
 
@@ -286,7 +250,7 @@ async def _run(config: RunConfig, display: Display, stop: Stop, *, resume: bool 
 
     check(config)
     check_writable(config.cache_dir)
-    async with _server(config, display) as serving:
+    async with served(config, display.line) as serving:
         parts = await prepare(config, serving=serving)
         display.begin(config, parts)
         async with make_backends(serving) as backends:
@@ -305,41 +269,6 @@ async def _run(config: RunConfig, display: Display, stop: Stop, *, resume: bool 
         raise Interrupted(f"interrupted; {owed if summary.missing else 'all was finished'}")
     if summary.n and summary.outcomes[Outcome.ERROR] == summary.n:
         raise Broken(f"every one of the {summary.n} problems ended in an error; go on with --resume")
-
-
-@asynccontextmanager
-async def _server(config: RunConfig, display: Display) -> AsyncIterator[RunConfig]:
-    """With ``--vllm_auto_start``, a server for the block, and the settings that ask it. The block ends when the server
-    does."""
-    if not config.vllm_auto_start:
-        yield config
-        return
-    from llm_backends.vllm_server import ServerOptions, ensure_server, parse_gpus
-
-    options = ServerOptions(
-        gpus=None if config.vllm_gpus is None else parse_gpus(config.vllm_gpus),
-        trust_remote_code=config.trust_remote_code,
-    )
-    starting = display.server_starting(verbose=config.start_vllm_verbose)
-    async with await ensure_server(config.reasoner.model_path, options, starting) as server:
-        display.server_ready(server.model, server.base_url, server.log)
-        block = asyncio.current_task()
-        assert block is not None
-        on_line = display.server_line if config.start_vllm_verbose else _nothing
-        watching = asyncio.create_task(server.follow(on_line))
-        watching.add_done_callback(lambda task: None if task.cancelled() else block.cancel())
-        try:
-            yield config.model_copy(update={"vllm_base_url": server.base_url, "model_name": server.model})
-        finally:
-            died = watching.done()
-            watching.cancel()
-            (ended,) = await asyncio.gather(watching, return_exceptions=True)
-            if died and isinstance(ended, Exception):
-                raise ended
-
-
-def _nothing(line: str) -> None:
-    """What is done with a line of a log that nobody asked for."""
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from hierarchical_reasoning.cli.figures import cost_text, visible_cell
 from hierarchical_reasoning.results.reader import RunFile
-from hierarchical_reasoning.results.records import ResultEntry, StepRecord, TokenUsage
+from hierarchical_reasoning.results.records import EpisodeRecord, ResultEntry, StepRecord, TokenUsage
 from taxonomy.terminal import visible
 
 _HUES = 24
@@ -54,6 +54,8 @@ def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
     answer = "none" if entry.extracted_answer is None else f"{entry.extracted_answer}{how}"
     yield _text(f"extracted answer: {answer}")
     yield _text(f"ground truth: {truth_text(entry)}")
+    if entry.episode is not None:
+        yield _text(_earned(entry.episode))
     if entry.error is not None:
         yield _text(f"error: {entry.error.type}: {entry.error.message}", "red")
     for role, usage in entry.usage.items():
@@ -82,6 +84,15 @@ def _step(number: int, step: StepRecord) -> Iterator[Text]:
         yield _text(step.thought)
     for note in step.notes:
         yield _text(f"note: {note}", "dim")
+
+
+def _earned(episode: EpisodeRecord) -> str:
+    of = f"update {episode.update}" + ("" if episode.epoch is None else f", epoch {episode.epoch}")
+    if episode.reward is None:
+        return f"reward: none, as it failed ({of})"
+    parts = f"{episode.correct:g} for the answer, {episode.brevity:.4g} for {episode.characters:,} characters"
+    learned = "" if episode.advantage is None else f"; advantage {episode.advantage:+.4g}"
+    return f"reward: {episode.reward:.4g} ({parts}){learned}; {of}"
 
 
 def truth_text(entry: ResultEntry) -> str:

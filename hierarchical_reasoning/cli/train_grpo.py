@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 import click
 
-from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported
+from hierarchical_reasoning.cli.failures import reported
 from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
-from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.cli.model_options import (
+    FRAMEWORKS,
+    HIGH_LEVEL,
+    HOSTED,
+    vllm_options,
+    with_options,
+)
+from hierarchical_reasoning.cli.serving import refuse_scripted
+from hierarchical_reasoning.cli.train_report import report
+from hierarchical_reasoning.cli.training_run import train as train_at_terminal
 from hierarchical_reasoning.problems import ShapeName
-from hierarchical_reasoning.training.config import FOR_BUNDLED_PLANNER, AdvantageKind, GrpoConfig
-
-if TYPE_CHECKING:
-    from hierarchical_reasoning.training.log import Record
-    from hierarchical_reasoning.training.trainer import Trained
+from hierarchical_reasoning.training.config import (
+    FOR_BUNDLED_PLANNER,
+    AdvantageKind,
+    GrpoConfig,
+    KlReference,
+    LrSchedule,
+    Tracker,
+)
 
 _data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
 _models = partial(click.option, cls=GroupedOption, group="Models")
 _rollouts = partial(click.option, cls=GroupedOption, group="Rollouts")
+_prompts = partial(click.option, cls=GroupedOption, group="Prompts")
 _update = partial(click.option, cls=GroupedOption, group="Update")
+_devices = partial(click.option, cls=GroupedOption, group="Devices and memory")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
 _path = click.Path(path_type=Path)
 
@@ -43,6 +56,9 @@ def _default(name: str) -> str:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def train() -> None:
     """Tune the planner on what its rollouts achieved."""
+
+
+train.add_command(report)
 
 
 @train.command(
@@ -68,9 +84,11 @@ def train() -> None:
 @_data("--category", help="Only problems of this category. [default: all]")
 @_data(
     "--ground_truth_format",
-    help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text. '
+    help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text, judge. '
     "[default: found from the data]",
 )
+@_data("--number_tolerance", type=float, help="For the format number: relative. [default: 0, exactly equal]")
+@_data("--sample_id", multiple=True, help="Train on the problem with this id; can be repeated.")
 @_data("--shuffle", is_flag=True, help="Take problems in an order drawn with --seed.")
 @_data(
     "--problem_shape",
@@ -89,17 +107,33 @@ def train() -> None:
 @_models("--reasoning_model_name", help="Frozen: a model directory, or a name. [default: the bundled model]")
 @_models(
     "--llm_framework",
-    help=f"Backend of the reasoner; in this version local alone. {_default('llm_framework')}",
+    help=f"Backend of the reasoner: {FRAMEWORKS}. [default: local for the bundled model and directories, else openai]",
 )
-@_models("--vllm_base_url", help="Refused: in this version the reasoner of a training run is run by local.")
+@_models(
+    "--dtype",
+    type=click.Choice(("auto", "bfloat16", "float32")),
+    help="Of the reasoner's weights, where it is local. [default: auto]",
+)
+@_models("--trust_remote_code", is_flag=True, help="Run code that comes with the reasoner.")
 @_models("--max_thought_tokens", type=int, help=f"Longest thought. {_default('max_thought_tokens')}")
 @_models("--max_answer_tokens", type=int, help=f"Longest final response. {_default('max_answer_tokens')}")
-@_models(
+@with_options(*HIGH_LEVEL, *HOSTED, *vllm_options("--reasoning_model_name"))
+@_prompts(
+    "--prompt_style",
+    type=click.Choice(("chat", "single")),
+    help="chat: one growing conversation; single: every call stands alone. [default: chat]",
+)
+@_prompts("--prompts_dir", type=_path, help="Folder of templates that override the shipped ones.")
+@_prompts(
     "--num_icl_examples",
     type=int,
-    help="Examples shown per thought type. [default: 5; 0 where the reasoner is the bundled model]",
+    help="Examples shown per thought type. [default: as the reasoner was trained, else 5]",
 )
-@_models("--device", help=f"auto, cpu, cuda, ... {_default('device')}")
+@_prompts(
+    "--examples_file",
+    type=_path,
+    help="Examples by thought type, .json or a .pkl cache of the reference system. [default: from the taxonomy]",
+)
 @_rollouts(
     "--num_rollouts_per_prompt",
     type=int,
@@ -115,11 +149,11 @@ def train() -> None:
     default=None,
     help="Whether the planner's choices are drawn; argmax rollouts are nearly all alike. [default: drawn]",
 )
-@_rollouts("--temperature", type=float, help=f"Of the planner's draws. {_default('temperature')}")
+@_rollouts("--temperature", type=float, help=f"Of the reasoner's draws. {_default('temperature')}")
 @_rollouts(
-    "--reasoning_temperature",
+    "--planner_temperature",
     type=float,
-    help=f"Of the reasoner's draws. {_default('reasoning_temperature')}",
+    help="Of the planner's draws. [default: --temperature; without that, 1.0 where the planner is the bundled model]",
 )
 @_rollouts(
     "--length_reward_weight",
@@ -127,6 +161,16 @@ def train() -> None:
     help=f"Weight of 1/(1 + characters written) beside the 1 for a correct answer. {_default('length_reward_weight')}",
 )
 @_rollouts("--max_concurrency", type=int, help=f"Episodes in flight. {_default('max_concurrency')}")
+@_rollouts(
+    "--max_retries",
+    type=int,
+    help=f"Further tries of a call after a transient error. {_default('max_retries')}",
+)
+@_rollouts(
+    "--reasoner_patience",
+    type=float,
+    help=f"Seconds for which a reasoner that keeps failing is waited for. {_default('reasoner_patience')}",
+)
 @_update("--epochs", type=int, help=f"Times each problem is met. {_default('epochs')}")
 @_update("--batch_size", type=int, help=f"Problems in a batch. {_default('batch_size')}")
 @_update(
@@ -139,7 +183,27 @@ def train() -> None:
     type=int,
     help=f"Steps from the same episodes; clip and KL act from the second on. {_default('num_iterations')}",
 )
+@_update(
+    "--filter_groups/--no_filter_groups",
+    default=None,
+    help="Replace groups without spread by those of other problems, instead of leaving them out. [default: leave out]",
+)
+@_update(
+    "--max_num_gen_batches",
+    type=int,
+    help=f"Times that episodes are rolled out for one update, at most. {_default('max_num_gen_batches')}",
+)
 @_update("--learning_rate", type=float, help=f"Of AdamW. {_default('learning_rate')}")
+@_update(
+    "--warmup_steps",
+    type=int,
+    help=f"Steps in which the learning rate rises linearly. {_default('warmup_steps')}",
+)
+@_update(
+    "--lr_schedule",
+    type=click.Choice(get_args(LrSchedule)),
+    help=f"After the warm-up: constant, or linear to 0 at the end. {_default('lr_schedule')}",
+)
 @_update(
     "--advantage_type",
     type=click.Choice(get_args(AdvantageKind)),
@@ -150,103 +214,58 @@ def train() -> None:
     "--kl_coeff", type=float, help=f"Weight of KL(old || new), exact over options. {_default('kl_coeff')}"
 )
 @_update(
+    "--kl_reference",
+    type=click.Choice(get_args(KlReference)),
+    help=f"What the KL holds to: the planner that acted, or the one at the start. {_default('kl_reference')}",
+)
+@_update(
     "--max_grad_norm", type=float, help=f"Gradients are scaled down to this norm. {_default('max_grad_norm')}"
+)
+@_devices("--device", help=f"auto, cpu, cuda, ... {_default('device')}")
+@_devices("--lora_r", type=int, help=f"Rank of LoRA adapters; 0 trains all weights. {_default('lora_r')}")
+@_devices("--lora_alpha", type=int, help="Their scale. [default: twice --lora_r]")
+@_devices(
+    "--bf16/--no_bf16", default=None, help="Passes in bfloat16; weights stay float32. [default: on a GPU]"
+)
+@_devices(
+    "--gradient_checkpointing/--no_gradient_checkpointing",
+    default=None,
+    help="Compute activations again instead of keeping them. [default: keep]",
+)
+@_devices(
+    "--tokens_per_pass",
+    type=int,
+    help="Tokens in a forward and backward pass: lower it for less memory. [default: 2048 on a CPU, else 16384]",
+)
+@_running(
+    "--eval_every",
+    type=int,
+    help=f"Updates between evaluations; 0: only before and after. {_default('eval_every')}",
+)
+@_running("--save_every", type=int, help=f"Updates between checkpoints. {_default('save_every')}")
+@_running(
+    "--report_to",
+    multiple=True,
+    type=click.Choice(get_args(Tracker)),
+    help="Where figures go besides the log; may be given twice. [default: nowhere]",
 )
 @_running("--seed", type=int, help=_default("seed"))
 @_running("--output_dir", type=_path, help=f"Where checkpoints and logs go. {_default('output_dir')}")
-@_running("--cache_dir", type=_path, help=f"Where chosen examples are kept. {_default('cache_dir')}")
+@_running("--cache_dir", type=_path, help=f"Where caches go. {_default('cache_dir')}")
+@_running("--no_cache", is_flag=True, help="Ask again even what was answered before.")
 @_running("--resume", is_flag=True, help="Go on from the last checkpoint in --output_dir.")
-def grpo(resume: bool, vllm_base_url: str | None, **settings: Any) -> None:
+def grpo(resume: bool, report_to: tuple[str, ...], **settings: Any) -> None:
     """GRPO: a planner learns from the outcomes of its rollouts which thought type to take next.
 
     The reasoner is frozen. Without any option the bundled model is planner and reasoner, and learns level 3 of the
-    bundled taxonomy on bundled problems. The trained planner is in final/ under --output_dir.
+    bundled taxonomy on bundled problems. --output_dir then has best and last, model directories of the planner;
+    rollouts, whose traces `hierarchical-reasoning results` shows; and report/index.html.
     """
     with reported():
-        if vllm_base_url is not None:
-            raise ConfigError(
-                f"--vllm_base_url {vllm_base_url!r} is for the backend vllm, and a training run's reasoner is run "
-                "by the backend local in this version; leave it out, and take --llm_framework local"
-            )
-        config = GrpoConfig(**{name: value for name, value in settings.items() if value is not None})
-        try:
-            _train(config, resume=resume)
-        except KeyboardInterrupt:
-            raise Interrupted(_how_to_go_on(config)) from None
-
-
-def _how_to_go_on(config: GrpoConfig) -> str:
-    from hierarchical_reasoning.training.checkpoints import finished_epochs
-
-    epochs = finished_epochs(config.output_dir)
-    if not epochs:
-        return "interrupted before an epoch was finished; nothing was kept to go on from"
-    return f"interrupted; the last finished epoch is {epochs[max(epochs)]}, go on with --resume"
-
-
-def _train(config: GrpoConfig, *, resume: bool) -> None:
-    from hierarchical_reasoning.training.assembly import assemble_training
-    from hierarchical_reasoning.training.errors import TrainingError
-    from hierarchical_reasoning.training.trainer import Trainer
-    from llm_backends import create_backend
-
-    async def train() -> Trained:
-        async with (
-            create_backend(
-                "local",
-                model_name=config.reasoner_path,
-                device=config.device,
-                model_flag="--reasoning_model_name",
-            ) as reasoner,
-            Trainer(parts, reasoner, resume=resume, report=_show) as trainer,
-        ):
-            if trainer.resumed_from is not None:
-                click.echo(f"going on from {trainer.resumed_from}")
-            elif resume:
-                click.echo(f"--resume: no checkpoint in {config.output_dir}; a new run begins")
-            return await trainer.run()
-
-    parts = assemble_training(config)
-    click.echo(
-        f"{len(parts.problems)} problems of {config.data_file}, level {config.label_level}; planner "
-        f"{config.planner_model_name}, reasoner {config.reasoning_model_name}"
-    )
-    for note in parts.notes:
-        click.echo(f"note: {note}")
-    try:
-        trained = asyncio.run(train())
-    except TrainingError as error:
-        raise Broken(f"{type(error).__name__}: {error}") from error
-    _show_end(config, trained)
-
-
-def _show(record: Record) -> None:
-    if record.kind == "evaluation":
-        errors = f", {record.errors} errors" if record.errors else ""
-        click.echo(
-            f"{record.when} training, {record.mode}: {record.correct} of {record.n} held-out problems correct "
-            f"({100 * record.correct / record.n:.1f} %), {record.steps:.1f} choices a problem{errors}"
-        )
-        return
-    click.echo(
-        f"update {record.update} (epoch {record.epoch}): reward {record.reward:.3f}, "
-        f"accuracy {100 * record.accuracy:.1f} %, entropy {record.entropy:.3f}, KL {record.kl:.4f}, "
-        f"clipped {100 * record.clip_share:.1f} %, {record.groups_without_spread} of {record.groups} groups without "
-        f"spread, {record.errors} errors, {record.rollout_seconds:.0f} + {record.update_seconds:.0f} s"
-    )
-
-
-def _show_end(config: GrpoConfig, trained: Trained) -> None:
-    if trained.learned_nothing:
-        click.echo(
-            "ATTENTION: nothing was learned, since the rollouts of every problem had equal rewards; raise "
-            "--num_rollouts_per_prompt or --temperature, or take problems that are solved now and then"
-        )
-    click.echo(
-        f"the planner is in {trained.final}; use it with --model_name {trained.final} --label_level "
-        f"{config.label_level} --max_reasoning_steps {config.max_steps_per_episode} --num_icl_examples "
-        f"{config.n_examples}"
-    )
+        given = {name: value for name, value in settings.items() if value is not None}
+        refuse_scripted(given)
+        config = GrpoConfig(report_to=report_to, **given)
+        train_at_terminal(config, resume=resume)
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def write_results(
     try:
         try:
             with temporary.open("x", encoding="utf-8") as file:
-                file.writelines(_lines(head, entries))
+                file.writelines(results_lines(head, entries))
                 file.flush()
                 os.fsync(file.fileno())
             if head.summary.missing:
@@ -102,7 +102,8 @@ def find_results(
     return None
 
 
-def _lines(head: ResultsHead, entries: Iterable[ResultEntry]) -> Iterator[str]:
+def results_lines(head: ResultsHead, entries: Iterable[ResultEntry]) -> Iterator[str]:
+    """The lines of a results file, an entry at a time."""
     text = json.dumps(head.model_dump(mode="json", exclude={"results"}), indent=2, allow_nan=False)
     yield text.removesuffix("\n}") + ",\n"
     yield _OPENING

@@ -134,6 +134,25 @@ class ErrorRecord(_Record):
     message: str
 
 
+class EpisodeRecord(_Record):
+    """What an episode of a training run is besides a solved problem."""
+
+    update: int
+    """Of the planner: it was rolled out for this one, or to measure what came of it."""
+    epoch: int | None
+    """None where it was rolled out to measure."""
+    reward: float | None
+    """`correct` and `brevity` together; None where a call failed."""
+    correct: float
+    """1 for a correct answer, else 0."""
+    brevity: float
+    """The part that shorter text earns."""
+    characters: int
+    """Written by the reasoner."""
+    advantage: float | None = None
+    """None where nothing was to be learned from it."""
+
+
 class ResultEntry(_Record):
     """One problem, or one sample of it, as it ended."""
 
@@ -160,6 +179,8 @@ class ResultEntry(_Record):
     seconds: float = 0.0
     error: ErrorRecord | None = None
     notes: tuple[str, ...] = ()
+    episode: EpisodeRecord | None = None
+    """None but in a training run."""
 
     @model_validator(mode="after")
     def _outcome_agrees(self) -> ResultEntry:

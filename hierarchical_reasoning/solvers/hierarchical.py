@@ -14,6 +14,8 @@ from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.trace import FINISH, Trace
 from taxonomy.model import ThoughtType
 
+STEPS_FLAG = "--max_reasoning_steps"
+
 
 class HierarchicalSolver(Solver):
     """Thinks in steps of the thought types of one level."""
@@ -26,25 +28,28 @@ class HierarchicalSolver(Solver):
         *,
         max_reasoning_steps: int,
         seed: int,
+        steps_flag: str = STEPS_FLAG,
     ) -> None:
         """
         Args:
             options: the thought types of the level; each problem sees them in an order of its own.
             max_reasoning_steps: choices at most, the last of which is "Finish thinking", chosen or not.
             seed: of the order of the options.
+            steps_flag: the one that set `max_reasoning_steps`, for notes.
         """
         self._planner = planner
         self._reasoner = reasoner
         self._options = tuple(options)
         self._max_steps = max_reasoning_steps
         self._seed = seed
+        self._steps_flag = steps_flag
 
     async def solve(self, problem: Problem, solution: Solution, *, sample: int = 0) -> None:
         trace = Trace(problem, shuffled(self._options, problem, self._seed))
         for steps_left in range(self._max_steps - 1, -1, -1):
             choice = await self._choose(trace, solution, sample) if steps_left else None
             if choice is None:
-                record_stop(solution, self._max_steps)
+                record_stop(solution, self._max_steps, self._steps_flag)
                 break
             if choice.name == FINISH:
                 break
@@ -89,9 +94,9 @@ def shuffled(options: Sequence[ThoughtType], problem: Problem, seed: int) -> tup
     return tuple(in_order)
 
 
-def record_stop(solution: Solution, max_steps: int) -> None:
+def record_stop(solution: Solution, max_steps: int, steps_flag: str = STEPS_FLAG) -> None:
     """Record "Finish thinking" where the planner did not choose it."""
-    note = f"stopped at {max_steps} steps (--max_reasoning_steps); the planner did not choose to"
+    note = f"stopped at {max_steps} steps ({steps_flag}); the planner did not choose to"
     solution.steps.append(
         StepRecord(
             thought_type=FINISH,

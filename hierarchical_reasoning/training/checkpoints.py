@@ -1,10 +1,12 @@
 """Checkpoints: folders that any loader of models takes, with what training needs to go on beside the weights.
 
-``epoch-N/``  the planner after an epoch, and under ``training_state/`` the optimizer and the settings
-``final/``    the planner at the end, alone
+``update-N/``  the planner after an update (LoRA merged), and under ``training_state/`` what a resumed run takes up
+``last``       a link to the newest of them
+``best``       a link to the one that did best on held-out problems, where there is one
 
-A folder is written beside its place, fsynced and renamed. There is no state of a random generator to keep: every draw
-is a function of the seed and the number of the update. Nothing is pickled.
+A folder is written beside its place, fsynced and renamed, and none is ever written over, so a kill at any moment leaves
+every one of them whole. There is no state of a random generator to keep: every draw is a function of the seed and the
+number of the update. Nothing is pickled.
 """
 
 from __future__ import annotations
@@ -13,159 +15,205 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.journal.file import differences, sync_directory
-from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
-from hierarchical_reasoning.training.config import GrpoConfig
-from hierarchical_reasoning.training.policy import Policy
 from taxonomy.atomic import make_staging_directory
 
-FINAL = "final"
+LAST = "last"
+BEST = "best"
 _STATE = "training_state"
 _OPTIMIZER = "optimizer.safetensors"
+_ADAPTER = "adapter.safetensors"
 _PROGRESS = "progress.json"
-_EPOCH = re.compile(r"epoch-(\d+)")
+_UPDATE = re.compile(r"update-(\d+)")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The checkpoint that did best on held-out problems."""
+
+    update: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stood when a checkpoint was made."""
+
+    update: int
+    learned: bool
+    """Some update had a group with spread, so a gradient was taken."""
+    best: Best | None
+    settings: Mapping[str, Any]
+    """What a resumed run must share."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where a run stood after an epoch."""
+    """A planner, and where its run stood."""
 
     path: Path
-    epoch: int
-    update: int
+    progress: Progress
 
-    def load_optimizer(self, optimizer: torch.optim.Optimizer) -> None:
-        tensors = load_file(self.path / _STATE / _OPTIMIZER)
-        state: dict[int, dict[str, torch.Tensor]] = {}
-        for key, tensor in tensors.items():
-            index, _, name = key.partition(".")
-            state.setdefault(int(index), {})[name] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    def optimizer_tensors(self) -> dict[str, torch.Tensor]:
+        tensors: dict[str, torch.Tensor] = load_file(self.path / _STATE / _OPTIMIZER)
+        return tensors
+
+    def adapter_tensors(self) -> dict[str, torch.Tensor]:
+        """Those of LoRA; empty where all weights are trained."""
+        path = self.path / _STATE / _ADAPTER
+        tensors: dict[str, torch.Tensor] = load_file(path) if path.is_file() else {}
+        return tensors
 
 
-def make_output_directory(config: GrpoConfig) -> None:
-    """Make ``--output_dir``. Raises OutputError."""
+@dataclass(frozen=True)
+class TrainingState:
+    """What a checkpoint holds beside the planner."""
+
+    progress: Progress
+    optimizer: Mapping[str, torch.Tensor]
+    adapter: Mapping[str, torch.Tensor]
+
+
+class Checkpoints:
+    """Those of one output directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def make_directory(self) -> None:
+        """Raises OutputError."""
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"checkpoints cannot be written to {self.directory} ({error.strerror}); choose another --output_dir"
+            ) from error
+
+    def finished(self) -> dict[int, Path]:
+        """The checkpoints that are there, by update; none where there is no such directory."""
+        return {
+            int(match[1]): path
+            for path in (self.directory.iterdir() if self.directory.is_dir() else ())
+            if (match := _UPDATE.fullmatch(path.name)) and (path / _STATE / _PROGRESS).is_file()
+        }
+
+    def find(self, settings: Mapping[str, Any], *, resume: bool) -> Checkpoint | None:
+        """The newest, to go on from; None where a run begins.
+
+        Raises:
+            ConfigError: there are checkpoints and `resume` is off, or they belong to a run with other settings.
+        """
+        found = self.finished()
+        if not found:
+            return None
+        if not resume:
+            raise ConfigError(
+                f"{self.directory} holds {len(found)} checkpoints of an earlier run; go on with it by --resume, or "
+                "choose another --output_dir"
+            )
+        path = found[max(found)]
+        progress = _read_progress(path / _STATE / _PROGRESS)
+        changed = differences(progress.settings, settings)
+        if changed:
+            raise ConfigError(
+                f"--resume: {path} was trained with other settings ({'; '.join(changed)}); give the same ones, or "
+                "choose another --output_dir"
+            )
+        return Checkpoint(path, progress)
+
+    def save(self, state: TrainingState, write_planner: Callable[[Path], None]) -> Checkpoint:
+        """Write ``update-N``, point ``last`` and ``best`` to what they name, and drop what neither names.
+
+        Args:
+            write_planner: writes a model folder.
+
+        Raises:
+            OutputError: it cannot be written; earlier ones are whole.
+        """
+        progress = state.progress
+        path = self.directory / f"update-{progress.update}"
+
+        def write(folder: Path) -> None:
+            write_planner(folder)
+            own = folder / _STATE
+            own.mkdir()
+            save_file(dict(state.optimizer), own / _OPTIMIZER)
+            if state.adapter:
+                save_file(dict(state.adapter), own / _ADAPTER)
+            (own / _PROGRESS).write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
+
+        try:
+            if not path.exists():  # an earlier session may have ended between this one and its links
+                _write_folder(path, write)
+            self._link(LAST, path)
+            if progress.best is not None:
+                self._link(BEST, self.directory / f"update-{progress.best.update}")
+            self._drop_others()
+        except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
+            reason = getattr(error, "strerror", None) or error
+            raise OutputError(
+                f"the checkpoint {path} cannot be written ({reason}); earlier ones are whole: make room, then go on "
+                "with --resume, or choose another --output_dir"
+            ) from error
+        return Checkpoint(path, progress)
+
+    def named(self, link: str) -> Path | None:
+        """``last`` or ``best``; None where there is none yet."""
+        path = self.directory / link
+        return path if path.is_dir() else None
+
+    def _link(self, name: str, target: Path) -> None:
+        beside = self.directory / f".{name}.new"
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(target.name, target_is_directory=True)
+        beside.replace(self.directory / name)
+        sync_directory(self.directory)
+
+    def _drop_others(self) -> None:
+        kept = {(self.directory / name).resolve() for name in (LAST, BEST)}
+        for path in self.finished().values():
+            if path.resolve() not in kept:
+                shutil.rmtree(path)
+
+
+def _read_progress(path: Path) -> Progress:
     try:
-        config.output_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"checkpoints cannot be written to {config.output_dir} ({error.strerror}); choose another --output_dir"
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        best = fields.pop("best")
+        return Progress(**fields, best=None if best is None else Best(**best))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ConfigError(
+            f"--resume: {path} cannot be used ({error}); delete {path.parents[1]} to go on from an earlier "
+            "checkpoint, or choose another --output_dir"
         ) from error
-
-
-def finished_epochs(output_dir: Path) -> dict[int, Path]:
-    """The checkpoints in a directory, by epoch; none where there is no such directory."""
-    return {
-        int(match[1]): path
-        for path in (output_dir.iterdir() if output_dir.is_dir() else ())
-        if (match := _EPOCH.fullmatch(path.name)) and (path / _STATE / _PROGRESS).is_file()
-    }
-
-
-def find_checkpoint(config: GrpoConfig, *, resume: bool) -> Checkpoint | None:
-    """The last checkpoint in ``--output_dir`` to go on from; None where a run begins.
-
-    Raises:
-        ConfigError: there are checkpoints and ``resume`` is off, or they belong to a run with other settings.
-    """
-    found = finished_epochs(config.output_dir)
-    if not found:
-        return None
-    if not resume:
-        raise ConfigError(
-            f"{config.output_dir} holds {len(found)} checkpoints of an earlier run; go on with it by --resume, or "
-            "choose another --output_dir"
-        )
-    path = found[max(found)]
-    progress = json.loads((path / _STATE / _PROGRESS).read_text(encoding="utf-8"))
-    changed = differences(progress["settings"], config.affecting_weights())
-    if changed:
-        raise ConfigError(
-            f"--resume: {path} was trained with other settings ({'; '.join(changed)}); give the same ones, or "
-            "choose another --output_dir"
-        )
-    return Checkpoint(path, progress["epoch"], progress["update"])
-
-
-def save_checkpoint(
-    config: GrpoConfig, policy: Policy, optimizer: torch.optim.Optimizer, *, epoch: int, update: int
-) -> Checkpoint:
-    """Write ``epoch-N``. Raises OutputError."""
-    progress = {"epoch": epoch, "update": update, "settings": config.affecting_weights()}
-
-    def write(folder: Path) -> None:
-        _save_policy(folder, config, policy)
-        (folder / _STATE).mkdir()
-        save_file(_optimizer_tensors(optimizer), folder / _STATE / _OPTIMIZER)
-        (folder / _STATE / _PROGRESS).write_text(json.dumps(progress, indent=2) + "\n", encoding="utf-8")
-
-    path = config.output_dir / f"epoch-{epoch}"
-    _write_folder(path, write)
-    return Checkpoint(path, epoch, update)
-
-
-def save_final(config: GrpoConfig, policy: Policy) -> Path:
-    """Write ``final``, in place of the one there. Raises OutputError."""
-    path = config.output_dir / FINAL
-    _write_folder(path, lambda folder: _save_policy(folder, config, policy))
-    return path
-
-
-def _save_policy(folder: Path, config: GrpoConfig, policy: Policy) -> None:
-    policy.save(folder)
-    write_model_settings(folder, ModelSettings(num_icl_examples=config.n_examples))
-
-
-def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    state: dict[int, dict[str, Any]] = optimizer.state_dict()["state"]
-    return {
-        f"{index}.{name}": value.contiguous()
-        for index, values in state.items()
-        for name, value in values.items()
-    }
 
 
 def _write_folder(target: Path, write: Callable[[Path], None]) -> None:
+    staging = make_staging_directory(target)
     try:
-        staging = make_staging_directory(target)
-        try:
-            write(staging)
-            _sync(staging)
-            _replace(staging, target)
-        except BaseException:
-            shutil.rmtree(staging, ignore_errors=True)
-            raise
-        sync_directory(target.parent)
-    except OSError as error:
-        raise OutputError(
-            f"the checkpoint {target} cannot be written ({error.strerror or error}); earlier ones are whole: make "
-            "room, then go on with --resume, or choose another --output_dir"
-        ) from error
-
-
-def _replace(staging: Path, target: Path) -> None:
-    if target.exists():
-        old = staging.with_name(f"{staging.name}.old")
-        target.rename(old)
+        write(staging)
+        for path in staging.rglob("*"):
+            _sync(path)
         staging.rename(target)
-        shutil.rmtree(old)
-    else:
-        staging.rename(target)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    sync_directory(target.parent)
 
 
-def _sync(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -3,31 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from hierarchical_reasoning.assets import MODEL, TAXONOMY, TEST_PROBLEMS, TRAIN_PROBLEMS
-from hierarchical_reasoning.config import BUNDLED
-from hierarchical_reasoning.model_settings import USUAL_EXAMPLES, read_model_settings
-from hierarchical_reasoning.problems import ShapeName
+from hierarchical_reasoning.assets import MODEL, TEST_PROBLEMS, TRAIN_PROBLEMS
+from hierarchical_reasoning.reasoning_config import BUNDLED, HOW_ASKED, ReasoningConfig
 
 AdvantageKind = Literal["binary", "mean"]
+KlReference = Literal["old", "start"]
+LrSchedule = Literal["constant", "linear"]
+Tracker = Literal["tensorboard", "trackio"]
 
 FOR_BUNDLED_PLANNER: dict[str, Any] = {
-    "learning_rate": 1e-4,
-    "epochs": 4,
+    "n_rows": 160,
+    "epochs": 1,
+    "learning_rate": 3e-4,
     "num_rollouts_per_prompt": 8,
     "num_iterations": 2,
+    "temperature": 0.1,
+    "planner_temperature": 1.0,
 }
 """Defaults where the planner is the bundled model, which is a thousand times smaller than those that the others
 are meant for."""
 
 
-class GrpoConfig(BaseModel):
+class GrpoConfig(ReasoningConfig):
     """Everything a training run can be told. Fields are named as the flags are."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    main_model: ClassVar[str] = "reasoning_model_name"
 
     data_file: Path = TRAIN_PROBLEMS
     eval_file: Path | None = None
@@ -36,35 +40,19 @@ class GrpoConfig(BaseModel):
     n_rows: int = Field(64, ge=1)
     eval_rows: int = Field(100, ge=0)
     """0: no evaluation."""
-    category: str | None = None
-    shuffle: bool = False
-    """Take problems in an order drawn with `seed`."""
-    ground_truth_format: str | None = None
-    problem_shape: ShapeName = "auto"
-    problem_field: str | None = None
-    answer_field: str | None = None
 
-    tree_model_path: Path = TAXONOMY
-    label_level: int = Field(3, ge=0)
     max_steps_per_episode: int = Field(10, ge=2)
-    num_icl_examples: int | None = Field(None, ge=0)
-    """None: 0 where the reasoner is the bundled model, which was trained without, else 5."""
 
     planner_model_name: str = BUNDLED
+    """The model that is trained, in this process."""
     reasoning_model_name: str = BUNDLED
-    llm_framework: str = "local"
-    """Backend of the reasoner."""
-    max_thought_tokens: int = Field(256, ge=1)
-    max_answer_tokens: int = Field(1024, ge=1)
-    device: str = "auto"
 
     num_rollouts_per_prompt: int = Field(4, ge=2)
     sample_action: bool = True
-    temperature: float = Field(1.0, ge=0, allow_inf_nan=False)
-    """Of the planner's draws."""
-    reasoning_temperature: float = Field(0.1, ge=0, le=2)
-    """Of the reasoner's draws. Above 2 hosted models refuse, and others write noise; a planner's draws stay among
-    its options at any temperature."""
+    temperature: float = Field(1.0, ge=0, le=2)
+    """Of the reasoner's draws."""
+    planner_temperature: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Of the planner's draws, which stay among its options however high it is; None: `temperature`."""
     length_reward_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
     advantage_type: AdvantageKind = "binary"
 
@@ -73,26 +61,57 @@ class GrpoConfig(BaseModel):
     """Problems."""
     gradient_accumulation_steps: int = Field(4, ge=1)
     """Batches whose gradients make one update; their episodes are rolled out together."""
+    filter_groups: bool = False
+    """Groups without spread are replaced by those of other problems, instead of being left out."""
+    max_num_gen_batches: int = Field(5, ge=1)
+    """Times that episodes are rolled out for one update, at most, with `filter_groups`."""
     num_iterations: int = Field(1, ge=1)
     """Updates made from the same episodes. In the first the policy is still the one that acted, so its ratio is
     1 and its KL 0; only further ones can be clipped."""
     learning_rate: float = Field(1e-5, gt=0, allow_inf_nan=False)
+    warmup_steps: int = Field(0, ge=0)
+    """Steps of the optimizer in which the learning rate rises linearly to `learning_rate`."""
+    lr_schedule: LrSchedule = "constant"
+    """After the warm-up: as it is, or falling linearly to 0 at the end."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     kl_coeff: float = Field(0.1, ge=0, allow_inf_nan=False)
+    kl_reference: KlReference = "old"
+    """What the KL holds the planner to: the one that acted in this update, or the one that training started from."""
     max_grad_norm: float = Field(1.0, gt=0, allow_inf_nan=False)
 
-    seed: int = 42
+    lora_r: int = Field(0, ge=0)
+    """Rank of LoRA adapters on all linear layers but the head; 0: all weights are trained."""
+    lora_alpha: int | None = Field(None, ge=1)
+    """None: twice `lora_r`."""
+    bf16: bool | None = None
+    """Forward passes in bfloat16, and with LoRA frozen weights as well. None: on a GPU."""
+    gradient_checkpointing: bool = False
+    tokens_per_pass: int | None = Field(None, ge=1)
+    """Of a forward and backward pass, padding included; a longer episode has a pass of its own. None: 2,048 on a CPU,
+    where more is slower, else 16,384."""
+
+    eval_every: int = Field(5, ge=0)
+    """Updates between evaluations on held-out problems; 0: only before and after."""
+    save_every: int = Field(5, ge=1)
+    """Updates between checkpoints."""
+    report_to: tuple[Tracker, ...] = ()
+    """Where figures go besides the log."""
+
     output_dir: Path = Path("cache/checkpoints/planner_grpo")
-    cache_dir: Path = Path("cache")
     max_concurrency: int = Field(128, ge=1)
     """Episodes in flight."""
+    reasoner_patience: float = Field(600, ge=0, allow_inf_nan=False)
+    """Seconds for which a reasoner that is out of reach, or fails, is asked again before training stops. 0: an episode
+    in which a call fails is an error at once."""
 
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_bundled_planner(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("planner_model_name", BUNDLED) == BUNDLED:
-            return FOR_BUNDLED_PLANNER | given
-        return given
+        if not isinstance(given, dict) or given.get("planner_model_name", BUNDLED) != BUNDLED:
+            return given
+        # A temperature that is given is the planner's too, unless it has one of its own.
+        usual = FOR_BUNDLED_PLANNER | ({"planner_temperature": None} if "temperature" in given else {})
+        return usual | given
 
     @property
     def planner_path(self) -> str:
@@ -100,9 +119,13 @@ class GrpoConfig(BaseModel):
         return str(MODEL) if self.planner_model_name == BUNDLED else self.planner_model_name
 
     @property
-    def reasoner_path(self) -> str:
-        """What is loaded as the reasoner."""
-        return str(MODEL) if self.reasoning_model_name == BUNDLED else self.reasoning_model_name
+    def computes_in_bf16(self) -> bool:
+        """Whether forward passes are in bfloat16."""
+        if self.bf16 is not None:
+            return self.bf16
+        import torch
+
+        return self.device != "cpu" and torch.cuda.is_available()
 
     @property
     def held_out_file(self) -> Path | None:
@@ -112,19 +135,17 @@ class GrpoConfig(BaseModel):
         return self.eval_file
 
     @property
-    def n_examples(self) -> int:
-        """In-context examples per thought type."""
-        if self.num_icl_examples is not None:
-            return self.num_icl_examples
-        bundled = self.reasoning_model_name == BUNDLED
-        settings = read_model_settings(str(MODEL) if bundled else self.reasoning_model_name)
-        return USUAL_EXAMPLES if settings is None else settings.num_icl_examples
-
-    @property
     def problems_per_update(self) -> int:
         return self.batch_size * self.gradient_accumulation_steps
 
     def affecting_weights(self) -> dict[str, object]:
-        """The settings that a resumed run must share: all that can change the weights after an epoch."""
-        free = {"epochs", "eval_file", "eval_rows", "output_dir", "cache_dir", "max_concurrency", "device"}
-        return self.model_dump(mode="json", exclude=free)
+        """The settings that a resumed run must share: all that can change the weights after an update. Files stand for
+        what is in them, which :attr:`TrainingParts.content` has."""
+        free = {
+            "data_file", "eval_file", "eval_rows", "eval_every", "save_every", "report_to", "output_dir",
+            "tree_model_path", "prompts_dir", "examples_file", "device", "tokens_per_pass", "gradient_checkpointing",
+            "base_url", "api_key_env", "high_level_base_url", "high_level_api_key_env", "reasoner_patience",
+        }  # fmt: skip
+        if self.lr_schedule == "constant":
+            free.add("epochs")
+        return self.model_dump(mode="json", exclude=free | HOW_ASKED)

@@ -11,7 +11,12 @@ from typing import Any, Literal, TypeAlias
 from hierarchical_reasoning.errors import OutputError
 from taxonomy.atomic import write_atomically
 
+LOG_NAME = "log.jsonl"
+SETTINGS_NAME = "settings.json"
+"""Both in ``--output_dir``."""
 PlannerMode = Literal["greedy", "sampled"]
+START = "(start)"
+"""Where a trace begins, in transitions."""
 
 
 @dataclass(frozen=True)
@@ -21,42 +26,66 @@ class UpdateRecord:
     update: int
     epoch: int
     episodes: int
+    """All that were rolled out, those that were replaced included."""
     errors: int
     """Episodes in which a call failed; they are in no mean below."""
     reward: float
     accuracy: float
     steps: float
     """Choices an episode."""
+    thought_types: dict[str, int]
+    """How often each option was chosen, "Finish thinking" included."""
     entropy: float
     """Of a choice, over the options, nats, at temperature 1."""
     kl: float
-    """KL(old || new) of a choice in the last iteration, before its step; 0 with one iteration."""
+    """KL(old || new) of a choice, or KL(reference || new), in the last iteration, before its step."""
     clip_share: float
     """Share of choices that were clipped, over all iterations."""
+    acting_gap: float
+    """Mean |log pi| of the choices taken, as trained less as acted, before the first step: what numerics differ by."""
     loss: float
     """Mean over iterations."""
     grad_norm: float
     """Before clipping, in the last iteration."""
+    learning_rate: float
+    """In the last iteration."""
     groups: int
+    """Problems rolled out, those that were replaced included."""
     groups_without_spread: int
+    """Of these, those whose rewards are all equal: they teach nothing."""
+    generation_batches: int
+    """1, and one more for each time that groups without spread were replaced."""
+    trained_tokens: int
+    """In forward and backward passes, over all iterations, without padding."""
     rollout_seconds: float
     update_seconds: float
+    calls: int = 0
+    """To the reasoner and the judge; what a cache answered is not among them."""
+    cost_usd: float | None = None
+    """Of these calls; None where a price is not known."""
     kind: Literal["update"] = "update"
 
 
 @dataclass(frozen=True)
 class EvaluationRecord:
-    """The planner on held-out problems."""
+    """The planner on held-out problems, one attempt each."""
 
     update: int
-    when: Literal["before", "after"]
+    """After which it was made; 0: before training."""
     mode: PlannerMode
     correct: int
     n: int
     errors: int
     """Counted as not solved."""
     steps: float
+    transitions: dict[str, dict[str, int]]
+    """How often an option followed another; the first follows `START`."""
+    seconds: float
     kind: Literal["evaluation"] = "evaluation"
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
 
 
 Record: TypeAlias = UpdateRecord | EvaluationRecord

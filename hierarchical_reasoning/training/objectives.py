@@ -23,7 +23,7 @@ class ChoiceLoss:
 
     loss_C: torch.Tensor
     kl_C: torch.Tensor
-    """KL(old || new), nats."""
+    """KL(old || new), or KL(reference || new), nats."""
     clipped_C: torch.Tensor
     """bool: the ratio has left the trust region on the side where the advantage pushes it; no gradient from A."""
 
@@ -68,20 +68,23 @@ def clipped_choice_loss(
     *,
     epsilon: float,
     kl_coeff: float,
+    reference_log_probs_CO: torch.Tensor | None = None,
 ) -> ChoiceLoss:
-    """-min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A) + kl_coeff * sum_v pi_old(v) (log pi_old(v) - log pi_new(v)).
+    """-min(rho A, clip(rho, 1 - epsilon, 1 + epsilon) A) + kl_coeff * sum_v pi_ref(v) (log pi_ref(v) - log pi_new(v)).
 
     Args:
         new_log_probs_CO: of every option, by the policy that is trained.
         old_log_probs_CO: by the policy that acted; without gradient.
         chosen_C: the option taken.
         advantages_C: of the episode that each choice belongs to.
+        reference_log_probs_CO: by the policy that the KL holds to; None: the one that acted.
     """
     log_ratio_C = (new_log_probs_CO - old_log_probs_CO).gather(1, chosen_C.unsqueeze(1)).squeeze(1)
     ratio_C = log_ratio_C.exp()
     gain_C = ratio_C * advantages_C
     bounded_C = ratio_C.clamp(1 - epsilon, 1 + epsilon) * advantages_C
-    kl_C = (old_log_probs_CO.exp() * (old_log_probs_CO - new_log_probs_CO)).sum(dim=-1)
+    held_CO = old_log_probs_CO if reference_log_probs_CO is None else reference_log_probs_CO
+    kl_C = (held_CO.exp() * (held_CO - new_log_probs_CO)).sum(dim=-1)
     return ChoiceLoss(
         loss_C=-torch.minimum(gain_C, bounded_C) + kl_coeff * kl_C,
         kl_C=kl_C,

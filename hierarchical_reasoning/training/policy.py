@@ -13,16 +13,17 @@ Axes: B episodes, T tokens, C choices, O options, L places whose logits are need
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from llm_backends import Message
 from llm_backends.choices import ChoiceTrie, option_log_probs
-from llm_backends.local.loading import LoadedModel, load_model
+from llm_backends.local.loading import DtypeName, LoadedModel, load_model
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,9 @@ class EncodedEpisode:
 
     tokens_T: torch.Tensor
     positions_T: torch.Tensor
-    sees_TT: torch.Tensor
-    """bool: whether a token (row) attends to another (column)."""
+    sees_TT: torch.Tensor | None
+    """bool: whether a token (row) attends to another (column). None: to all before it and to itself, as where prompts
+    extend each other and options part at their first token; models compute that fastest."""
     scored_L: torch.Tensor
     """Places in the sequence whose logits are needed, choice by choice."""
     tries: tuple[ChoiceTrie, ...]
@@ -51,15 +53,27 @@ class EncodedEpisode:
 
 
 class Policy:
-    """A causal language model in float32, trained as a planner. Dropout is off, so that new and old policy differ by
-    their weights alone."""
+    """A causal language model trained as a planner. Dropout is off, so that new and old policy differ by their weights
+    alone."""
 
     def __init__(self, model: LoadedModel) -> None:
         self._model = model
         self._trie_of = lru_cache(maxsize=1024)(self._build_trie)
+        self._places_L: torch.Tensor | None = None
+        self.module: Any = model.module
+        """The whole model."""
+        _turn_dropout_off(self.module)
+        self.module.get_output_embeddings().register_forward_pre_hook(self._pick_places)
 
     @classmethod
-    def load(cls, model_name: str, *, device: str = "auto", flag: str = "--planner_model_name") -> Policy:
+    def load(
+        cls,
+        model_name: str,
+        *,
+        dtype: DtypeName = "float32",
+        device: str = "auto",
+        flag: str = "--planner_model_name",
+    ) -> Policy:
         """A model folder, or a name on the Hugging Face hub.
 
         Args:
@@ -70,17 +84,26 @@ class Policy:
             ModelNotFoundError: there is no such model.
             UnsupportedError: it has no chat template, or cannot be run exactly.
         """
-        return cls(load_model(model_name, dtype="float32", device=device, flag=flag))
+        return cls(load_model(model_name, dtype=dtype, device=device, flag=flag))
 
     @property
-    def module(self) -> torch.nn.Module:
-        """The whole model."""
-        module: torch.nn.Module = self._model.module
-        return module
+    def device(self) -> torch.device:
+        """Where the model is."""
+        device: torch.device = next(self.module.parameters()).device
+        return device
 
-    def save(self, folder: Path) -> None:
-        """Write a model folder: safetensors, configuration, tokenizer and chat template."""
-        self._model.save(folder)
+    @property
+    def tokenizer(self) -> Any:
+        """That of the model."""
+        return self._model.tokenizer
+
+    def save(self, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write a model folder: safetensors, configuration, tokenizer and chat template.
+
+        Args:
+            weights: those to write; None: those of `module`.
+        """
+        self._model.save(folder, weights)
 
     def check_options(self, choices: tuple[str, ...]) -> None:
         """Raises BadRequestError when the tokenizer cannot tell two options apart."""
@@ -92,39 +115,57 @@ class Policy:
         tries = tuple(self._trie_of(decision.choices) for decision in decisions)
         return lay_out(prompts, tries)
 
-    def log_probs(self, episodes: Sequence[EncodedEpisode]) -> torch.Tensor:
+    def log_probs(self, episodes: Sequence[EncodedEpisode], model: Any | None = None) -> torch.Tensor:
         """(C, O) log probabilities at temperature 1, choices in the order of the episodes; differentiable.
 
         All choices must have the same number of options, as those of one level have. Not for `torch.inference_mode`:
         what is kept of the options from there could not be trained with later.
+
+        Args:
+            model: what wraps `module` to train it on several devices or with adapters; None: `module` itself.
         """
-        device = self._model.device
+        device = self.device
         width = max(len(episode) for episode in episodes)
-        shape = len(episodes), width
-        tokens_BT = torch.zeros(shape, dtype=torch.long)
-        positions_BT = torch.zeros(shape, dtype=torch.long)
-        # Padding sees itself: a row that sees nothing would be NaN.
-        sees_BTT = torch.eye(width, dtype=torch.bool).repeat(len(episodes), 1, 1)
+        tokens_BT = torch.zeros(len(episodes), width, dtype=torch.long)
+        # Behind an episode its row goes on, with positions that go on too: where they leap, models see a new text.
+        positions_BT = torch.arange(width).repeat(len(episodes), 1)
         for row, episode in enumerate(episodes):
-            size = len(episode)
-            tokens_BT[row, :size] = episode.tokens_T
-            positions_BT[row, :size] = episode.positions_T
-            sees_BTT[row, :size, :size] = episode.sees_TT
+            tokens_BT[row, : len(episode)] = episode.tokens_T
+            positions_BT[row, : len(episode)] = episode.positions_T
+        mask_B1TT = _mask(episodes, width)
         scored_L = torch.cat([row * width + episode.scored_L for row, episode in enumerate(episodes)])
-        mask_B1TT = torch.zeros(sees_BTT.shape).masked_fill_(~sees_BTT, float("-inf")).unsqueeze(1)
-        hidden_BTH = self._model.body(
+        logits_LV = self._logits(
+            self.module if model is None else model,
+            scored_L.to(device),
             input_ids=tokens_BT.to(device),
             position_ids=positions_BT.to(device),
-            attention_mask=mask_B1TT.to(device),
-            use_cache=False,
-        ).last_hidden_state
-        logits_LV = self._model.head(hidden_BTH.flatten(0, 1).index_select(0, scored_L.to(device)))
+            attention_mask=None if mask_B1TT is None else mask_B1TT.to(device),
+        )
         tries = [trie for episode in episodes for trie in episode.tries]
         parts = torch.split(logits_LV, [len(trie.branching) for trie in tries])
         return torch.stack([option_log_probs(trie, part) for trie, part in zip(tries, parts, strict=True)])
 
+    def _logits(self, model: Any, places_L: torch.Tensor, **inputs: torch.Tensor | None) -> torch.Tensor:
+        """(L, V): the head is applied at the places that are asked for, and nowhere else.
+
+        The places reach the head by a hook, so that the model is called as a whole, which is how wrappers see it.
+        """
+        self._places_L = places_L
+        try:
+            logits_LV: torch.Tensor = model(**inputs, use_cache=False).logits
+        finally:
+            self._places_L = None
+        return logits_LV
+
+    def _pick_places(
+        self, head: torch.nn.Module, inputs: tuple[torch.Tensor, ...]
+    ) -> tuple[torch.Tensor, ...] | None:
+        if self._places_L is None:
+            return None
+        return (inputs[0].flatten(0, 1).index_select(0, self._places_L),)
+
     def _build_trie(self, choices: tuple[str, ...]) -> ChoiceTrie:
-        return ChoiceTrie.build([self._model.chat.option_ids(choice) for choice in choices])
+        return ChoiceTrie.build([self._model.chat.option_ids(choice) for choice in choices], choices)
 
 
 def lay_out(prompts: Sequence[Sequence[int]], tries: Sequence[ChoiceTrie]) -> EncodedEpisode:
@@ -133,6 +174,11 @@ def lay_out(prompts: Sequence[Sequence[int]], tries: Sequence[ChoiceTrie]) -> En
     shared = [_common_length(prompt, trunk) for prompt in prompts]
     tails = [prompt[common:] for prompt, common in zip(prompts, shared, strict=True)]
     total = len(trunk) + sum(len(tail) + len(trie.packed) for tail, trie in zip(tails, tries, strict=True))
+    if total == len(trunk):
+        ends = torch.tensor(
+            [common - 1 for common, trie in zip(shared, tries, strict=True) if trie.branching]
+        )
+        return EncodedEpisode(torch.tensor(trunk), torch.arange(total), None, ends.long(), tuple(tries))
     sees_TT = torch.zeros(total, total, dtype=torch.bool)
     sees_TT[: len(trunk), : len(trunk)] = _causal(len(trunk))
     tokens, positions = list(trunk), list(range(len(trunk)))
@@ -157,6 +203,28 @@ def lay_out(prompts: Sequence[Sequence[int]], tries: Sequence[ChoiceTrie]) -> En
         torch.tensor(scored, dtype=torch.long),
         tuple(tries),
     )
+
+
+def _turn_dropout_off(module: torch.nn.Module) -> None:
+    """And all else that models do at random in training alone: to attention weights, to layers, to a router."""
+    for part in module.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.0
+        for name, value in vars(part).items():
+            if isinstance(value, float) and ("drop" in name or "jitter" in name):
+                setattr(part, name, 0.0)
+
+
+def _mask(episodes: Sequence[EncodedEpisode], width: int) -> torch.Tensor | None:
+    """(B, 1, T, T) bool; None where every episode is plainly causal."""
+    if all(episode.sees_TT is None for episode in episodes):
+        return None
+    # Padding sees itself: a row that sees nothing would be NaN.
+    sees_BTT = torch.eye(width, dtype=torch.bool).repeat(len(episodes), 1, 1)
+    for row, episode in enumerate(episodes):
+        size = len(episode)
+        sees_BTT[row, :size, :size] = _causal(size) if episode.sees_TT is None else episode.sees_TT
+    return sees_BTT.unsqueeze(1)
 
 
 def _causal(size: int) -> torch.Tensor:

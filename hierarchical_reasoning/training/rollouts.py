@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
+from hierarchical_reasoning.attempt import Attempted, attempt, entry_of
 from hierarchical_reasoning.errors import VerifierError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.planners.base import Choice, Planner
@@ -15,14 +18,34 @@ from hierarchical_reasoning.planners.model import ModelPlanner
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.runner import FATAL
+from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
+from hierarchical_reasoning.results.tally import add_usage
 from hierarchical_reasoning.solvers import HierarchicalSolver, Solution
 from hierarchical_reasoning.trace import Trace
 from hierarchical_reasoning.training.objectives import episode_reward
+from hierarchical_reasoning.training.patience import Patience, Waiting
 from hierarchical_reasoning.training.policy import Decision
 from hierarchical_reasoning.verifiers import Verifier
-from llm_backends import Backend, BackendError, Sampling
+from llm_backends import (
+    Backend,
+    BackendError,
+    ContentFilterError,
+    ContextLengthError,
+    Price,
+    Sampling,
+    TransientError,
+)
 from taxonomy import ThoughtType
+
+__all__ = ["ChoiceRecord", "Collected", "Episode", "Rollouts", "Waiting", "failures"]
+
+_ADVICE = {
+    ContextLengthError.__name__: "lower --max_steps_per_episode, --max_thought_tokens or --num_icl_examples, or take a "
+    "model with a longer context",
+    ContentFilterError.__name__: "take other problems, or another --reasoning_model_name",
+}
+"""By the error that most episodes ended in."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -54,6 +77,22 @@ class Episode:
     reward: float | None
     """None where a call failed: such an episode is counted, and teaches nothing."""
     error: str | None = None
+    entry: ResultEntry | None = field(default=None, compare=False)
+    """The whole trace, as results have it; None where there is none to keep."""
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Episodes that were rolled out together."""
+
+    episodes: tuple[Episode, ...]
+    """Problem by problem, sample by sample."""
+    usage: Mapping[str, RoleUsage]
+    """What all attempts took, by role, those included that were made again."""
+    attempts_again: int
+    """Attempts that were made again, after a failure of what answers for a model."""
+    waited_seconds: float
+    """That nothing was asked, because of such failures."""
 
 
 @dataclass(frozen=True)
@@ -65,80 +104,141 @@ class Rollouts:
     reasoner: Reasoner
     verifier: Verifier
     options: tuple[ThoughtType, ...]
+    label_level: int
     max_steps: int
     length_reward_weight: float
     max_concurrency: int
     seed: int
     """Of the order in which options are shown, as in inference."""
+    prices: Mapping[str, Price | None] = field(default_factory=dict)
+    """By role; None where a model has no known price."""
+    patience_s: float = 0.0
+    """Seconds for which calls that fail are waited out; 0: a failure ends its episode."""
+    waiting: Callable[[Waiting], None] = lambda waiting: None
+    """Told of each wait when it begins."""
 
-    async def collect(self, problems: Sequence[Problem], n_samples: int, sampling: Sampling) -> list[Episode]:
-        """`n_samples` episodes of each problem, problem by problem.
+    async def collect(
+        self, problems: Sequence[Problem], n_samples: int, sampling: Sampling, *, first_sample: int = 0
+    ) -> Collected:
+        """`n_samples` episodes of each problem.
+
+        An episode in which the server of a model fails for a while is begun anew when it answers again; whatever else
+        goes wrong with a call ends its episode as an error.
 
         Args:
-            sampling: of the planner.
+            sampling: of the planner; the reasoner draws with the same seed, at its own temperature.
+            first_sample: number of the first episode of each problem. Others with the same seed draw other numbers.
 
         Raises:
-            UsageError, BackendError: what no episode could survive (`runner.FATAL`); other failures of a backend
-                end their episode alone.
+            TrainingError: a server fails for longer than patience allows.
+            UsageError, BackendError: what no episode could survive (`attempt.FATAL`).
         """
+        collecting = _Collecting(self, sampling)
         slots = asyncio.Semaphore(self.max_concurrency)
 
         async def one(problem: Problem, sample: int) -> Episode:
             async with slots:
-                return await self._episode(problem, sample, sampling)
+                return await collecting.episode(problem, sample)
 
-        tasks = [
-            asyncio.create_task(one(problem, sample)) for problem in problems for sample in range(n_samples)
-        ]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        samples = range(first_sample, first_sample + n_samples)
+        episodes = await _all_or_none([one(problem, sample) for problem in problems for sample in samples])
+        return collecting.collected(episodes)
 
-    async def _episode(self, problem: Problem, sample: int, sampling: Sampling) -> Episode:
-        prompts = self.reasoner.prompts
-        planner = _Recorder(ModelPlanner(self.planner, prompts, sampling), prompts)
+
+class _Collecting:
+    """What belongs to one call of `Rollouts.collect`."""
+
+    def __init__(self, rollouts: Rollouts, sampling: Sampling) -> None:
+        self._rollouts = rollouts
+        self._sampling = sampling
+        drawn = replace(rollouts.reasoner.sampling, seed=sampling.seed)
+        self._reasoner = replace(rollouts.reasoner, sampling=drawn)
+        self._patience = Patience(rollouts.patience_s, rollouts.waiting) if rollouts.patience_s > 0 else None
+        self._usage: dict[str, RoleUsage] = {}
+        self._again = 0
+
+    async def episode(self, problem: Problem, sample: int) -> Episode:
+        """One episode, begun anew as long as the server fails and patience lasts."""
+        if self._patience is None:
+            return self._as_episode(*await self._attempt(problem, sample))
+        while True:
+            began = await self._patience.ready()
+            attempted, choices = await self._attempt(problem, sample)
+            if not isinstance(attempted.error, TransientError):
+                if _was_answered(attempted):
+                    self._patience.got_through()
+                return self._as_episode(attempted, choices)
+            self._patience.failed(attempted.error, began)
+            self._again += 1
+
+    def collected(self, episodes: Sequence[Episode]) -> Collected:
+        waited = 0.0 if self._patience is None else self._patience.waited_s
+        return Collected(tuple(episodes), self._usage, self._again, waited)
+
+    async def _attempt(self, problem: Problem, sample: int) -> tuple[Attempted, tuple[ChoiceRecord, ...]]:
+        rollouts, prompts = self._rollouts, self._reasoner.prompts
+        planner = _Recorder(ModelPlanner(rollouts.planner, prompts, self._sampling), prompts)
         solver = HierarchicalSolver(
-            planner, self.reasoner, self.options, max_reasoning_steps=self.max_steps, seed=self.seed
+            planner,
+            self._reasoner,
+            rollouts.options,
+            max_reasoning_steps=rollouts.max_steps,
+            seed=rollouts.seed,
+            steps_flag="--max_steps_per_episode",
         )
-        solution = Solution()
-        try:
-            await solver.solve(problem, solution, sample=sample)
-            grade = await self.verifier.grade(problem, solution.final_response, truncated=solution.truncated)
-        except FATAL:
-            raise
-        except (BackendError, VerifierError) as error:
-            return self._ended(
-                problem, sample, planner, solution, Outcome.ERROR, f"{type(error).__name__}: {error}"
-            )
-        return self._ended(problem, sample, planner, solution, grade.outcome)
+        attempted = await attempt(solver, rollouts.verifier, problem, Solution(), sample=sample)
+        add_usage(self._usage, attempted.usage(rollouts.prices))
+        if attempted.error is not None and not isinstance(attempted.error, BackendError | VerifierError):
+            raise attempted.error  # no failure of a call: the program is at fault
+        return attempted, tuple(planner.records)
 
-    def _ended(
-        self,
-        problem: Problem,
-        sample: int,
-        planner: _Recorder,
-        solution: Solution,
-        outcome: Outcome,
-        error: str | None = None,
-    ) -> Episode:
+    def _as_episode(self, attempted: Attempted, choices: tuple[ChoiceRecord, ...]) -> Episode:
+        rollouts, solution = self._rollouts, attempted.solution
+        entry = entry_of(attempted, rollouts.verifier, rollouts.prices, label_level=rollouts.label_level)
         characters = len(solution.final_response) + sum(len(step.thought) for step in solution.steps)
         reward = episode_reward(
-            correct=outcome is Outcome.CORRECT,
+            correct=entry.outcome is Outcome.CORRECT,
             characters=characters,
-            length_reward_weight=self.length_reward_weight,
+            length_reward_weight=rollouts.length_reward_weight,
         )
+        failed = entry.error is not None
         return Episode(
-            problem.id,
-            sample,
-            tuple(planner.records),
-            outcome,
-            characters,
-            reward if error is None else None,
-            error,
+            problem_id=entry.problem_id,
+            sample=entry.sample,
+            choices=choices,
+            outcome=entry.outcome,
+            characters=characters,
+            reward=None if failed else reward,
+            error=entry.reason if failed else None,
+            entry=entry,
         )
+
+
+def _was_answered(attempted: Attempted) -> bool:
+    """Whether a model besides the planner replied; what was received before says nothing of a server."""
+    return any(spent.replies for role, spent in attempted.solution.spent.items() if role != "planner")
+
+
+def failures(episodes: Sequence[Episode]) -> str:
+    """What went wrong with those episodes that failed, of which there are some, and what to do."""
+    failed = [episode for episode in episodes if episode.error is not None]
+    causes = Counter((episode.error or "").partition(":")[0] for episode in failed).most_common()
+    counted = ", ".join(f"{cause} ({count})" for cause, count in causes)
+    return (
+        f"{len(failed)} of {len(episodes)} episodes failed: {counted}; the first is on problem "
+        f"{failed[0].problem_id!r}: {failed[0].error}; {_ADVICE.get(causes[0][0], 'mend what the error names')}"
+    )
+
+
+async def _all_or_none(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
+    """All results; where one raises, the others are cancelled, and have ended when it is raised here."""
+    tasks = [asyncio.create_task(each) for each in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass

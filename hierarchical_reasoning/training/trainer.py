@@ -1,378 +1,465 @@
-"""GRPO on the planner: episodes, advantages, a step, again.
+"""A training run of the planner: what is rolled out, measured, written and kept, update by update.
 
 One update takes ``batch_size * gradient_accumulation_steps`` problems: their episodes are rolled out together by the
-policy as it is, and make ``num_iterations`` steps of AdamW. The loss is the mean over the choices of the groups that
-have spread; the reasoner is frozen, and what it wrote carries no loss. The gradient does not depend on how episodes
-are divided into forward passes. Axes: B episodes, C choices, O options.
+policy as it is, and make ``num_iterations`` steps of the optimizer. Who takes these steps is a *host*, known here
+by its protocol alone; the one in use is TRL's trainer (:mod:`hierarchical_reasoning.training.trl_host`).
 """
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Literal
+from typing import Protocol, TypeVar
 
 import torch
+from anyio.from_thread import BlockingPortal
 
+from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.errors import OutputError
+from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.training.assembly import TrainingParts
 from hierarchical_reasoning.training.checkpoints import (
+    BEST,
+    LAST,
+    Best,
     Checkpoint,
-    find_checkpoint,
-    make_output_directory,
-    save_checkpoint,
-    save_final,
+    Checkpoints,
+    Progress,
+    TrainingState,
 )
-from hierarchical_reasoning.training.errors import DivergedError, TrainingError
+from hierarchical_reasoning.training.episodes import EpisodeFiles
+from hierarchical_reasoning.training.errors import TrainingError
+from hierarchical_reasoning.training.evaluation import attempt, evaluation_record, modes
+from hierarchical_reasoning.training.experience import Experience, Gatherer, count_updates, problem_order
 from hierarchical_reasoning.training.log import (
+    LOG_NAME,
+    SETTINGS_NAME,
     EvaluationRecord,
     JsonLines,
-    PlannerMode,
     Record,
     UpdateRecord,
     as_json,
     record_from,
 )
-from hierarchical_reasoning.training.objectives import (
-    clipped_choice_loss,
-    entropy,
-    group_advantage,
-    tempered,
-)
-from hierarchical_reasoning.training.policy import EncodedEpisode, Policy
-from hierarchical_reasoning.training.rollouts import Episode, Rollouts
-from llm_backends import Backend, Sampling
+from hierarchical_reasoning.training.objectives import entropy
+from hierarchical_reasoning.training.policy import Decision, EncodedEpisode, Policy
+from hierarchical_reasoning.training.report import Report, write_report
+from hierarchical_reasoning.training.rollouts import Episode, Waiting, failures
+from hierarchical_reasoning.training.update import Totals
+from llm_backends import Message
 from llm_backends.local import LocalBackend
+from llm_backends.local.loading import DtypeName
+from taxonomy.atomic import write_atomically
 
-_TOKENS_PER_PASS = 8192
-"""Padding included."""
 _NOTHING = -1
 """Before the first line of a log."""
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the optimizer, over all processes."""
+
+    totals: Totals
+    grad_norm: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Due:
+    """An update that is to be made."""
+
+    number: int
+    epoch: int
+    problems: tuple[int, ...]
+    """By index, over all processes."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training run that came to its end."""
+    """A training run that came to its end, or was stopped between two updates."""
 
-    final: Path
+    last: Path
+    best: Path | None
+    """None where nothing was measured on held-out problems."""
     updates: int
     evaluations: tuple[EvaluationRecord, ...]
     learned_nothing: bool
     """No group of the whole run had spread, so no gradient was ever taken."""
+    stopped: bool
+    """It was asked to stop, and is to be gone on with."""
+    report: Report | None
+    """None where nothing was left to do, and in all processes but the first."""
 
 
-@dataclass(frozen=True)
-class _Lesson:
-    """One episode as the loss sees it."""
+class Host(Protocol):
+    """Whoever holds the weights in training and steps the optimizer, in one process of several."""
 
-    encoded: EncodedEpisode
-    old_log_probs_CO: torch.Tensor
-    chosen_C: torch.Tensor
-    advantage: float
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def processes(self) -> int: ...
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Those of the whole planner, adapters merged, named as its `state_dict()` names them. Collective."""
+
+    def adapter(self) -> dict[str, torch.Tensor]:
+        """The weights of adapters alone; empty where there are none. Collective."""
+
+    def optimizer_tensors(self) -> dict[str, torch.Tensor]:
+        """The state of the optimizer, on the first process. Collective."""
+
+    def gather(self, items: Sequence[_Item]) -> list[_Item]:
+        """Those of all processes, in their order. Collective."""
+
+    def any_true(self, flag: bool) -> bool:
+        """Whether it holds in some process. Collective."""
+
+    def wait(self) -> None:
+        """Until all processes are here. Collective."""
+
+    def report(self, figures: Mapping[str, float], update: int) -> None:
+        """Tell the trackers."""
 
 
-@dataclass(frozen=True)
-class _Step:
-    """What one step of the optimizer was."""
-
-    loss: float
-    kl: float
-    clip_share: float
-    grad_norm: float
+def silent(_: object) -> None:
+    """Whoever is told does not care."""
 
 
-class Trainer:
-    """Trains one planner. Used as ``async with Trainer(...) as trainer: await trainer.run()``."""
+class Training:
+    """Trains one planner. Used as a context manager; `run` of the host's module drives it."""
 
     def __init__(
         self,
         parts: TrainingParts,
-        reasoner: Backend,
+        backends: Backends,
+        portal: BlockingPortal,
         *,
         resume: bool = False,
-        report: Callable[[Record], None] = lambda record: None,
+        acting_device: str = "auto",
+        policy_device: str = "auto",
+        report: Callable[[Record], None] = silent,
+        waiting: Callable[[Waiting], None] = silent,
+        stop_requested: Callable[[], bool] = lambda: False,
+        share: tuple[int, int] = (0, 1),
+        rewards_shuffled: bool = False,
     ) -> None:
-        """Load the planner, or with ``resume`` the last checkpoint in ``--output_dir``.
+        """Load the planner, or with ``resume`` the newest checkpoint in ``--output_dir``.
 
         Args:
-            reasoner: frozen; the caller closes it.
+            backends: of the reasoner, which is frozen; the caller closes them.
+            portal: runs the event loop that rollouts live in, in a thread of its own.
+            acting_device: where the planner acts.
+            policy_device: where the weights in training are loaded.
             report: gets every record of the log as it is written.
+            waiting: is told when a reasoner is gone and the run waits for it.
+            stop_requested: asked after every update; a run that is stopped makes a checkpoint first.
+            share: which of how many processes this is.
+            rewards_shuffled: see `Gatherer`.
 
         Raises:
             UsageError: the output directory cannot be written, or holds another run.
             BackendError: the planner cannot be loaded, or its tokenizer cannot tell two options apart.
         """
         config = parts.config
-        self._config = config
-        self._parts = parts
-        self._report = report
-        self._checkpoint: Checkpoint | None = find_checkpoint(config, resume=resume)
-        self._resumed_from = self._checkpoint.path if self._checkpoint else None
-        make_output_directory(config)
-        source = str(self._checkpoint.path) if self._checkpoint else config.planner_path
-        flag = "--output_dir" if self._checkpoint else "--planner_model_name"
-        self._policy = Policy.load(source, device=config.device, flag=flag)
-        self._policy.check_options((*(option.name for option in parts.options), FINISH))
-        self._parameters = [p for p in self._policy.module.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.AdamW(self._parameters, lr=config.learning_rate, weight_decay=0.0)
-        self._log = JsonLines(config.output_dir / "log.jsonl")
-        self._episodes = JsonLines(config.output_dir / "episodes.jsonl")
+        self.parts = parts
+        self.config = config
+        self._portal = portal
+        self._report = report if share[0] == 0 else silent
+        self._stop_requested = stop_requested
+        self._share = share
+        self._checkpoints = Checkpoints(config.output_dir)
+        self.resumed_from: Checkpoint | None = self._checkpoints.find(parts.settings, resume=resume)
+        self._checkpoints.make_directory()
+        with_lora = config.lora_r > 0
+        merged = str(self.resumed_from.path) if self.resumed_from else config.planner_path
+        flag = "--output_dir" if self.resumed_from else "--planner_model_name"
+        dtype: DtypeName = "bfloat16" if config.computes_in_bf16 else "float32"
+        self.policy = Policy.load(
+            config.planner_path if with_lora else merged,
+            dtype=dtype if with_lora else "float32",
+            device=policy_device,
+            flag="--planner_model_name" if with_lora else flag,
+        )
+        self.policy.check_options((*(option.name for option in parts.options), FINISH))
+        self._acting = LocalBackend(merged, dtype=dtype, device=acting_device, model_flag=flag)
+        self._rollouts = parts.rollouts(self._acting, backends, waiting)
+        self._gatherer = Gatherer(
+            config, self.policy, self._rollouts, parts.problems, share, rewards_shuffled
+        )
+        self._log = JsonLines(config.output_dir / LOG_NAME)
+        self._files = EpisodeFiles(parts, rank=share[0], world_size=share[1])
         self._records: list[Record] = []
-        self._update = 0
-        self._planner = LocalBackend(source, dtype="float32", device=config.device, model_flag=flag)
-        self._rollouts: Rollouts = parts.rollouts(self._planner, reasoner)
+        self._done = self.resumed_from.progress.update if self.resumed_from else 0
+        self._best = self.resumed_from.progress.best if self.resumed_from else None
+        self._learned = self.resumed_from.progress.learned if self.resumed_from else False
+        self._stopped = False
+        self._written: Report | None = None
 
-    @property
-    def resumed_from(self) -> Path | None:
-        """The checkpoint that `run` goes on from; None where a run begins."""
-        return self._resumed_from
-
-    async def __aenter__(self) -> Trainer:
+    def __enter__(self) -> Training:
         return self
 
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self._planner.aclose()
-        await self._parts.verifier.aclose()
+    def __exit__(self, *exc_info: object) -> None:
+        self._portal.call(self._acting.aclose)
 
-    async def run(self) -> Trained:
-        """Train to the end.
+    @property
+    def updates(self) -> int:
+        """Of the whole run."""
+        return count_updates(self.config, len(self.parts.problems))
+
+    def due(self) -> list[Due]:
+        """The updates that are still to be made."""
+        everything = [
+            (epoch, tuple(problems))
+            for epoch in range(1, self.config.epochs + 1)
+            for problems in self._order(epoch)
+        ]
+        return [
+            Due(number, epoch, problems)
+            for number, (epoch, problems) in enumerate(everything, start=1)
+            if number > self._done
+        ]
+
+    def begin(self, host: Host) -> None:
+        """Take up the log, and measure the planner where nothing was learned yet."""
+        if host.rank == 0:
+            kept = self._done if self.resumed_from else _NOTHING
+            self._write_settings()
+            self._records = [record_from(fields) for fields in self._log.keep_until(kept)]
+            self._files.keep_until(kept)
+        if not self.resumed_from:
+            self._evaluate(host, 0)
+
+    def experience(self, host: Host, due: Due, problems: Sequence[int]) -> Experience:
+        """Roll out the episodes of an update; the problems are this process's share of it.
 
         Raises:
-            TrainingError: a loss or gradient is not finite, or every episode of an update failed.
-            UsageError, BackendError: what no episode could survive.
+            TrainingError: the reasoner is gone, or more than half of the episodes failed.
         """
-        first_epoch = self._take_up()
-        if self._update == 0:
-            await self._evaluate("before")
-        for epoch in range(first_epoch, self._config.epochs + 1):
-            for problems in self._batches(epoch):
-                self._update += 1
-                await self._learn(epoch, problems)
-            self._checkpoint = save_checkpoint(
-                self._config, self._policy, self._optimizer, epoch=epoch, update=self._update
-            )
-        await self._evaluate("after")
-        updates = [record for record in self._records if isinstance(record, UpdateRecord)]
+        self._acting.refresh(host.weights())
+        chosen = [self.parts.problems[index] for index in problems]
+        experience = self._portal.call(self._gatherer.gather, due.number, chosen)
+        if experience.episodes:
+            self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
+        self._check_enough(due, experience)
+        return experience
+
+    def finish(
+        self, host: Host, due: Due, experience: Experience, steps: Sequence[Step], seconds: float
+    ) -> bool:
+        """Record an update, measure and save where that is due. Returns whether the run is to stop here."""
+        self._done = due.number
+        self._learned = self._learned or bool(steps)
+        record = _update_record(due, host.gather([_Part.of(experience)]), steps, seconds)
+        self._record(record)
+        host.report(_figures(record), due.number)
+        last = due.number == self.updates
+        stop = host.any_true(self._stop_requested()) and not last
+        every = self.config.eval_every
+        better = False
+        if last or (every and due.number % every == 0):
+            better = self._is_better(self._evaluate(host, due.number), due.number)
+        if last or stop or better or due.number % self.config.save_every == 0:
+            self._save(host)
+            if host.rank == 0:
+                self._written = write_report(self.config.output_dir, pngs=last or stop)
+        self._stopped = stop
+        return stop
+
+    def filler(self) -> EncodedEpisode:
+        """The shortest thing to compute: for a process that has nothing to learn in a pass of all processes."""
+        choices = (*(option.name for option in self.parts.options), FINISH)
+        return self.policy.encode([Decision((Message("user", "?"),), choices)])
+
+    def result(self) -> Trained:
+        """Raises TrainingError where there is no checkpoint, which is where no update was made."""
+        last = self._checkpoints.named(LAST)
+        if last is None:
+            raise TrainingError(f"no update was made, and there is no checkpoint in {self.config.output_dir}")
         return Trained(
-            final=save_final(self._config, self._policy),
-            updates=self._update,
+            last=last,
+            best=self._checkpoints.named(BEST),
+            updates=self._done,
             evaluations=tuple(r for r in self._records if isinstance(r, EvaluationRecord)),
-            learned_nothing=all(record.groups == record.groups_without_spread for record in updates),
+            learned_nothing=not self._learned,
+            stopped=self._stopped,
+            report=self._written,
         )
 
-    def _take_up(self) -> int:
-        """Go on from the checkpoint, if there is one; returns the epoch that is due."""
-        if self._checkpoint is not None:
-            self._update = self._checkpoint.update
-            self._checkpoint.load_optimizer(self._optimizer)
-        kept = self._update if self._checkpoint else _NOTHING
-        self._records = [
-            record for record in map(record_from, self._log.keep_until(kept)) if not _is_after(record)
-        ]
-        self._log.rewrite([as_json(record) for record in self._records])
-        self._episodes.keep_until(kept)
-        return self._checkpoint.epoch + 1 if self._checkpoint else 1
-
-    def _batches(self, epoch: int) -> Iterator[Sequence[Problem]]:
-        problems = list(self._parts.problems)
-        random.Random(f"{self._config.seed}/epoch/{epoch}").shuffle(problems)
-        size = self._config.problems_per_update
-        return (problems[start : start + size] for start in range(0, len(problems), size))
-
-    async def _learn(self, epoch: int, problems: Sequence[Problem]) -> None:
-        """One update: episodes, then steps."""
-        started = time.perf_counter()
-        self._planner.refresh(self._policy.module.state_dict())
-        episodes = await self._rollouts.collect(
-            problems, self._config.num_rollouts_per_prompt, self._sampling(self._acting_mode, self._update)
-        )
-        acted = time.perf_counter()
-        self._write_episodes(epoch, episodes)
-        graded = [episode for episode in episodes if episode.reward is not None]
-        if not graded:
-            raise TrainingError(
-                f"all {len(episodes)} episodes of update {self._update} (epoch {epoch}) failed; the first: "
-                f"{episodes[0].error}. {self._where_to_go_on()}"
-            )
-        advantages = self._advantages(graded)
-        lessons = [
-            self._lesson(episode, advantage)
-            for episode, advantage in zip(graded, advantages, strict=True)
-            if advantage != 0 and episode.choices
-        ]
-        steps = [self._step(epoch, lessons) for _ in range(self._config.num_iterations)] if lessons else []
-        spread = {e.problem_id for e, advantage in zip(graded, advantages, strict=True) if advantage != 0}
-        choices = [choice for episode in graded for choice in episode.choices]
-        entropy_C = entropy(torch.tensor([choice.old_log_probs for choice in choices], dtype=torch.float64))
-        self._record(
-            UpdateRecord(
-                update=self._update,
-                epoch=epoch,
-                episodes=len(episodes),
-                errors=len(episodes) - len(graded),
-                reward=_mean([episode.reward or 0.0 for episode in graded]),
-                accuracy=_mean([episode.outcome is Outcome.CORRECT for episode in graded]),
-                steps=len(choices) / len(graded),
-                entropy=float(entropy_C.mean()),
-                kl=steps[-1].kl if steps else 0.0,
-                clip_share=_mean([step.clip_share for step in steps]),
-                loss=_mean([step.loss for step in steps]),
-                grad_norm=steps[-1].grad_norm if steps else 0.0,
-                groups=len(problems),
-                groups_without_spread=len(problems) - len(spread),
-                rollout_seconds=round(acted - started, 2),
-                update_seconds=round(time.perf_counter() - acted, 2),
-            )
-        )
-
-    def _advantages(self, episodes: Sequence[Episode]) -> list[float]:
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(e.problem_id for e in episodes))}
-        advantages_B = group_advantage(
-            torch.tensor([episode.reward for episode in episodes], dtype=torch.float64),
-            torch.tensor([numbers[episode.problem_id] for episode in episodes]),
-            self._config.advantage_type,
-        )
-        return [float(advantage) for advantage in advantages_B]
-
-    def _lesson(self, episode: Episode, advantage: float) -> _Lesson:
-        old_log_probs_CO = torch.tensor([choice.old_log_probs for choice in episode.choices])
-        return _Lesson(
-            encoded=self._policy.encode([choice.decision for choice in episode.choices]),
-            old_log_probs_CO=tempered(old_log_probs_CO, self._acting_temperature),
-            chosen_C=torch.tensor([choice.chosen for choice in episode.choices]),
-            advantage=advantage,
-        )
-
-    def _step(self, epoch: int, lessons: Sequence[_Lesson]) -> _Step:
-        """One step of the optimizer on the mean loss over the choices of all lessons."""
-        config = self._config
-        n_choices = sum(len(lesson.chosen_C) for lesson in lessons)
-        loss_sum = kl_sum = clipped = 0.0
-        self._optimizer.zero_grad(set_to_none=True)
-        for part in _passes(lessons):
-            new_log_probs_CO = self._policy.log_probs([lesson.encoded for lesson in part])
-            device = new_log_probs_CO.device
-            advantages_C = torch.cat([torch.full(lesson.chosen_C.shape, lesson.advantage) for lesson in part])
-            result = clipped_choice_loss(
-                tempered(new_log_probs_CO, self._acting_temperature),
-                torch.cat([lesson.old_log_probs_CO for lesson in part]).to(device),
-                torch.cat([lesson.chosen_C for lesson in part]).to(device),
-                advantages_C.to(device),
-                epsilon=config.epsilon,
-                kl_coeff=config.kl_coeff,
-            )
-            loss = result.loss_C.sum() / n_choices
-            self._check_finite("loss", loss.detach(), epoch)
-            torch.autograd.backward(loss)
-            loss_sum += float(loss.detach())
-            kl_sum += float(result.kl_C.detach().sum())
-            clipped += float(result.clipped_C.sum())
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters, config.max_grad_norm)
-        self._check_finite("norm of the gradient", norm, epoch)
-        self._optimizer.step()
-        return _Step(loss_sum, kl_sum / n_choices, clipped / n_choices, float(norm))
-
-    def _check_finite(self, what: str, value: torch.Tensor, epoch: int) -> None:
-        if not bool(torch.isfinite(value)):
-            raise DivergedError(
-                f"the {what} is {float(value)} in update {self._update} (epoch {epoch}); lower --learning_rate "
-                f"({self._config.learning_rate}) or --max_grad_norm ({self._config.max_grad_norm}). "
-                f"{self._where_to_go_on()}"
-            )
-
-    def _where_to_go_on(self) -> str:
-        if self._checkpoint is None:
+    def where_to_go_on(self) -> str:
+        """For messages: the last good checkpoint."""
+        last = self._checkpoints.named(LAST)
+        if last is None:
             return "There is no checkpoint yet."
-        return f"The last good checkpoint is {self._checkpoint.path}."
+        return f"The last good checkpoint is {last.resolve()}; go on from it with --resume."
 
-    async def _evaluate(self, when: Literal["before", "after"]) -> None:
-        """The planner on the held-out problems, greedy and, where it acts so, sampled; one attempt each."""
-        if not self._parts.held_out:
-            return
-        self._planner.refresh(self._policy.module.state_dict())
-        modes: tuple[PlannerMode, ...] = ("greedy", "sampled") if self._config.sample_action else ("greedy",)
-        for mode in modes:
-            episodes = await self._rollouts.collect(self._parts.held_out, 1, self._sampling(mode, 0))
-            self._record(
-                EvaluationRecord(
-                    update=self._update,
-                    when=when,
-                    mode=mode,
-                    correct=sum(episode.outcome is Outcome.CORRECT for episode in episodes),
-                    n=len(episodes),
-                    errors=sum(episode.error is not None for episode in episodes),
-                    steps=_mean([len(episode.choices) for episode in episodes]),
-                )
+    def _check_enough(self, due: Due, experience: Experience) -> None:
+        failed = [episode for episode in experience.episodes if episode.reward is None]
+        if 2 * len(failed) > len(experience.episodes):
+            raise TrainingError(
+                f"update {due.number} has too little to learn from: {failures(experience.episodes)}. "
+                f"{self.where_to_go_on()}"
             )
 
-    @property
-    def _acting_mode(self) -> PlannerMode:
-        return "sampled" if self._config.sample_action else "greedy"
+    def _write_settings(self) -> None:
+        path = self.config.output_dir / SETTINGS_NAME
+        try:
+            write_atomically(path, (self.config.model_dump_json(indent=2) + "\n").encode())
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written ({error.strerror}); choose another --output_dir"
+            ) from error
 
-    @property
-    def _acting_temperature(self) -> float:
-        """The temperature of the distribution that acts; argmax rollouts are scored at 1."""
-        return self._config.temperature if self._config.sample_action else 1.0
+    def _order(self, epoch: int) -> list[list[int]]:
+        return problem_order(
+            len(self.parts.problems), self.config.problems_per_update, epoch, self.config.seed
+        )
 
-    def _sampling(self, mode: PlannerMode, update: int) -> Sampling:
-        """Of the planner; each update draws other numbers."""
-        seed = random.Random(f"{self._config.seed}/update/{update}").getrandbits(32)
-        return Sampling(temperature=0.0 if mode == "greedy" else self._config.temperature, seed=seed)
+    def _evaluate(self, host: Host, update: int) -> EvaluationRecord | None:
+        """Measure the planner on held-out problems; returns how it did greedy."""
+        held_out = self.parts.held_out
+        if not held_out:
+            return None
+        self._acting.refresh(host.weights())
+        mine: Sequence[Problem] = held_out[host.rank :: host.processes]
+        greedy: EvaluationRecord | None = None
+        for mode in modes(self.config):
+            started = time.perf_counter()
+            episodes: tuple[Episode, ...] = ()
+            if mine:
+                episodes = self._portal.call(attempt, self._rollouts, mine, self.config, mode).episodes
+                self._files.write_evaluation(update, mode, episodes)
+            everyone = host.gather(episodes)
+            record = evaluation_record(update, mode, everyone, time.perf_counter() - started)
+            self._record(record)
+            host.report({f"eval_{mode}_accuracy": record.accuracy}, update)
+            greedy = greedy or record
+        return greedy
+
+    def _is_better(self, record: EvaluationRecord | None, update: int) -> bool:
+        if record is None or (self._best is not None and record.accuracy <= self._best.accuracy):
+            return False
+        self._best = Best(update, record.accuracy)
+        return True
+
+    def _save(self, host: Host) -> None:
+        progress = Progress(self._done, self._learned, self._best, self.parts.settings)
+        weights = {name: tensor.detach().cpu() for name, tensor in host.weights()}
+        state = TrainingState(progress, host.optimizer_tensors(), host.adapter())
+        if host.rank == 0:
+            self._checkpoints.save(state, lambda folder: self._write_planner(folder, weights))
+        host.wait()
+
+    def _write_planner(self, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
+        self.policy.save(folder, weights)
+        write_model_settings(folder, ModelSettings(num_icl_examples=self.config.n_examples))
 
     def _record(self, record: Record) -> None:
+        if self._share[0] > 0:
+            return
         self._records.append(record)
         self._log.append(as_json(record))
         self._report(record)
 
-    def _write_episodes(self, epoch: int, episodes: Sequence[Episode]) -> None:
-        self._episodes.extend(
-            [
-                {
-                    "update": self._update,
-                    "epoch": epoch,
-                    "problem_id": episode.problem_id,
-                    "sample": episode.sample,
-                    "outcome": episode.outcome.value,
-                    "reward": episode.reward,
-                    "characters": episode.characters,
-                    "error": episode.error,
-                    "choices": [
-                        {
-                            "chosen": choice.name,
-                            "old_log_probs": dict(
-                                zip(choice.decision.choices, choice.old_log_probs, strict=True)
-                            ),
-                        }
-                        for choice in episode.choices
-                    ],
-                }
-                for episode in episodes
-            ]
+
+@dataclass(frozen=True)
+class _Part:
+    """What the record of an update needs to know of one process's experience."""
+
+    episodes: int
+    errors: int
+    reward: float
+    correct: int
+    choices: int
+    entropy: float
+    thought_types: dict[str, int]
+    groups: int
+    groups_without_spread: int
+    generation_batches: int
+    usage: RoleUsage
+    seconds: float
+
+    @classmethod
+    def of(cls, experience: Experience) -> _Part:
+        graded = [episode for episode in experience.episodes if episode.reward is not None]
+        choices = [choice for episode in graded for choice in episode.choices]
+        counts: dict[str, int] = {}
+        for choice in choices:
+            counts[choice.name] = counts.get(choice.name, 0) + 1
+        log_probs_CO = torch.tensor([choice.old_log_probs for choice in choices], dtype=torch.float64)
+        return cls(
+            episodes=len(experience.episodes),
+            errors=len(experience.episodes) - len(graded),
+            reward=sum(episode.reward or 0.0 for episode in graded),
+            correct=sum(episode.outcome is Outcome.CORRECT for episode in graded),
+            choices=len(choices),
+            entropy=float(entropy(log_probs_CO).sum()) if choices else 0.0,
+            thought_types=counts,
+            groups=experience.groups,
+            groups_without_spread=experience.groups_without_spread,
+            generation_batches=experience.generation_batches,
+            usage=_paid_for(experience),
+            seconds=experience.seconds,
         )
 
 
-def _passes(lessons: Sequence[_Lesson]) -> Iterator[list[_Lesson]]:
-    """The lessons by length, as many to a forward pass as fit."""
-    part: list[_Lesson] = []
-    for lesson in sorted(lessons, key=lambda lesson: len(lesson.encoded)):
-        if part and len(lesson.encoded) * (len(part) + 1) > _TOKENS_PER_PASS:
-            yield part
-            part = []
-        part.append(lesson)
-    yield part
+def _paid_for(experience: Experience) -> RoleUsage:
+    """What all models but the planner took."""
+    usages = (
+        usage for batch in experience.collected for role, usage in batch.usage.items() if role != "planner"
+    )
+    return sum(usages, NOTHING_SPENT)
 
 
-def _is_after(record: Record) -> bool:
-    return isinstance(record, EvaluationRecord) and record.when == "after"
+def _update_record(due: Due, parts: Sequence[_Part], steps: Sequence[Step], seconds: float) -> UpdateRecord:
+    def total(name: str) -> float:
+        return float(sum(getattr(part, name) for part in parts))
+
+    usage = sum((part.usage for part in parts), NOTHING_SPENT)
+    graded = max(1, int(total("episodes") - total("errors")))
+    choices = int(total("choices"))
+    thought_types: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.thought_types.items():
+            thought_types[name] = thought_types.get(name, 0) + count
+    everything = sum((step.totals for step in steps), Totals())
+    return UpdateRecord(
+        update=due.number,
+        epoch=due.epoch,
+        episodes=int(total("episodes")),
+        errors=int(total("errors")),
+        reward=total("reward") / graded,
+        accuracy=total("correct") / graded,
+        steps=choices / graded,
+        thought_types=thought_types,
+        entropy=total("entropy") / max(1, choices),
+        kl=steps[-1].totals.mean("kl") if steps else 0.0,
+        clip_share=everything.mean("clipped"),
+        acting_gap=steps[0].totals.mean("gap") if steps else 0.0,
+        loss=everything.mean("loss"),
+        grad_norm=steps[-1].grad_norm if steps else 0.0,
+        learning_rate=steps[-1].learning_rate if steps else 0.0,
+        groups=int(total("groups")),
+        groups_without_spread=int(total("groups_without_spread")),
+        generation_batches=max(part.generation_batches for part in parts),
+        trained_tokens=everything.tokens,
+        rollout_seconds=round(max(part.seconds for part in parts), 2),
+        update_seconds=round(seconds, 2),
+        calls=usage.calls - usage.from_cache,
+        cost_usd=usage.cost_usd,
+    )
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def _figures(record: UpdateRecord) -> dict[str, float]:
+    """What trackers draw."""
+    figures = {
+        name: float(value) for name, value in as_json(record).items() if isinstance(value, int | float)
+    }
+    return {name: value for name, value in figures.items() if name != "update"}

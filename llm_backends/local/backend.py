@@ -11,7 +11,7 @@ Left out on purpose: JSON schemas, models with sliding-window or linear attentio
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from os import PathLike, fspath
@@ -109,25 +109,41 @@ class LocalBackend(Backend):
     def cache_identity(self) -> Mapping[str, object]:
         return self._identity
 
-    def refresh(self, state_dict: Mapping[str, torch.Tensor]) -> None:
+    def refresh(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Take other weights of the same model, cast to the dtype in use, and forget all kept prefixes.
 
-        For between requests: one that is in flight fails with BackendClosedError.
+        They are copied one by one as they come, so a model need not be in memory twice. For between requests: one that
+        is in flight fails with BackendClosedError.
 
-        :param state_dict: every tensor of the whole model, as its `state_dict()` names them.
-        :raises BadRequestError: names or shapes are not those of this model, or replies are kept in a cache, which
-            knows the model by its files; nothing has changed then.
+        :param weights: every tensor of the whole model, as its `state_dict()` names them.
+        :raises BadRequestError: replies are kept in a cache, which knows the model by its files; or names or shapes
+            are not those of this model, and it is then of no more use.
         """
         if self.cache is not None:
             raise BadRequestError(
                 "a backend whose replies are cached cannot take other weights; give it no cache"
             )
-        self._check_weights(state_dict)
         self._engine.close()
-        try:
-            self._model.module.load_state_dict(state_dict)
-        except RuntimeError as error:
-            raise BadRequestError(f"these are not weights of {self.model_name!r}: {error}") from error
+        own = self._model.module.state_dict()
+        problems, missing = [], set(own)
+        for name, tensor in weights:
+            if name not in own:
+                problems.append(f"{name} is not in the model")
+            elif tensor.shape != own[name].shape:
+                problems.append(
+                    f"{name} has the shape {tuple(tensor.shape)}, the model's has {tuple(own[name].shape)}"
+                )
+            else:
+                own[name].copy_(tensor.detach())
+            missing.discard(name)
+        problems += [f"{name} is missing" for name in sorted(missing)]
+        if problems:
+            listed = "; ".join(problems[:_PROBLEMS_SHOWN])
+            more = len(problems) - _PROBLEMS_SHOWN
+            raise BadRequestError(
+                f"these are not weights of {self.model_name!r}: {listed}"
+                + (f"; and {more} more differences" if more > 0 else "")
+            )
         self._engine = self._start_engine()
 
     async def aclose(self) -> None:
@@ -139,24 +155,6 @@ class LocalBackend(Backend):
         if request.choices is not None:
             return self._choice_completion(request.choices, job, outcome)
         return self._text_completion(request, job, outcome)
-
-    def _check_weights(self, state_dict: Mapping[str, torch.Tensor]) -> None:
-        own = self._model.module.state_dict()
-        problems = [f"{name} is missing" for name in own if name not in state_dict]
-        for name, tensor in state_dict.items():
-            if name not in own:
-                problems.append(f"{name} is not in the model")
-            elif tensor.shape != own[name].shape:
-                problems.append(
-                    f"{name} has the shape {tuple(tensor.shape)}, the model's has {tuple(own[name].shape)}"
-                )
-        if problems:
-            listed = "; ".join(problems[:_PROBLEMS_SHOWN])
-            more = len(problems) - _PROBLEMS_SHOWN
-            raise BadRequestError(
-                f"these are not weights of {self.model_name!r}: {listed}"
-                + (f"; and {more} more differences" if more > 0 else "")
-            )
 
     def _start_engine(self) -> Engine:
         stored = self._prefix_cache_bytes
@@ -198,7 +196,7 @@ class LocalBackend(Backend):
         return room
 
     def _build_trie(self, choices: tuple[str, ...]) -> ChoiceTrie:
-        return ChoiceTrie.build([self._model.chat.option_ids(choice) for choice in choices])
+        return ChoiceTrie.build([self._model.chat.option_ids(choice) for choice in choices], choices)
 
     def _choice_completion(self, choices: tuple[str, ...], job: Job, outcome: Outcome) -> Completion:
         assert job.trie is not None

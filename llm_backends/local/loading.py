@@ -3,7 +3,7 @@ used."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,10 +54,13 @@ class LoadedModel:
         hidden: torch.Tensor = output.last_hidden_state
         return hidden
 
-    def save(self, folder: Path) -> None:
-        """Write a model folder: safetensors, configuration, tokenizer and chat template."""
+    def save(self, folder: Path, weights: Mapping[str, torch.Tensor] | None = None) -> None:
+        """Write a model folder: safetensors, configuration, tokenizer and chat template.
+
+        :param weights: those to write, named as the module's `state_dict()` names them; None: the module's.
+        """
         with _no_progress_bars():
-            self.module.save_pretrained(folder)
+            self.module.save_pretrained(folder, state_dict=None if weights is None else dict(weights))
         self.tokenizer.save_pretrained(folder)
 
     def mask(self, slots_NT: torch.Tensor, key_length: int) -> torch.Tensor:

@@ -16,6 +16,7 @@ import torch
 import transformers
 
 from llm_backends import (
+    BackendClosedError,
     BadRequestError,
     Completion,
     ContextLengthError,
@@ -292,7 +293,7 @@ async def test_a_choice_is_charged_its_label_and_its_end(backend: LocalBackend) 
     assert completion.usage.completion_tokens == len(backend._model.chat.option_ids("Finish thinking"))
 
 
-async def test_weights_of_another_model_are_refused_and_change_nothing(backend: LocalBackend) -> None:
+async def test_weights_of_another_model_are_refused(backend: LocalBackend) -> None:
     request = Request(question(9), GREEDY)
     before = await backend.complete(request)
     fitting = {name: torch.zeros_like(own) for name, own in backend._model.module.state_dict().items()}
@@ -305,9 +306,10 @@ async def test_weights_of_another_model_are_refused_and_change_nothing(backend: 
     }
     for message, state_dict in bad.items():
         with pytest.raises(BadRequestError, match=message):
-            backend.refresh(state_dict)
-        assert (await backend.complete(request)).text == before.text
-    backend.refresh(fitting)
+            backend.refresh(state_dict.items())
+        with pytest.raises(BackendClosedError):
+            await backend.complete(request)
+    backend.refresh(fitting.items())
     assert (await backend.complete(request)).text != before.text
 
 

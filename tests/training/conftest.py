@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "llm_backends"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "taxonomy"))
 
 from tiny_model import save_chat_model
 

@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from anyio.from_thread import start_blocking_portal
+
 from hierarchical_reasoning.assets import TAXONOMY
+from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.training.assembly import TrainingParts, assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
-from llm_backends import Request, ScriptedBackend
+from hierarchical_reasoning.training.log import Record
+from hierarchical_reasoning.training.run import train_planner
+from hierarchical_reasoning.training.sharding.launch import Launch
+from hierarchical_reasoning.training.trainer import Trained
+from llm_backends import Backend, Request, ScriptedBackend
 from taxonomy import load_taxonomy
 
 LEVEL = 1
@@ -63,3 +70,17 @@ def config(tmp_path: Path, planner_model: Path, settings: Mapping[str, Any]) -> 
         "cache_dir": tmp_path / "cache",
     }
     return GrpoConfig(**(usual | dict(settings)))
+
+
+def train(
+    made: TrainingParts, by: Backend, *, launch: Launch | None = None, resume: bool = False, **options: Any
+) -> tuple[Trained, list[Record]]:
+    """A whole training run in this process, and the records that it reported."""
+    records: list[Record] = []
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(Backends.one(by)) as backends,
+    ):
+        place = launch or Launch(1, 0, "cpu")
+        result = train_planner(made, backends, portal, place, resume=resume, report=records.append, **options)
+    return result, records

@@ -18,9 +18,8 @@ from hierarchical_reasoning.training.objectives import (
     tempered,
 )
 
-REWARDS = st.lists(
-    st.tuples(st.integers(0, 3), st.floats(0, 2, allow_nan=False, width=32)), min_size=1, max_size=12
-)
+REWARD = st.sampled_from([0.0, 1.0]) | st.floats(0, 2, allow_nan=False, width=32)
+REWARDS = st.lists(st.tuples(st.integers(-1, 2), REWARD), min_size=1, max_size=12)
 
 
 def plain_advantages(rewards: list[float], groups: list[int], kind: str) -> list[float]:
@@ -40,7 +39,12 @@ def plain_advantages(rewards: list[float], groups: list[int], kind: str) -> list
 def test_advantages_are_those_of_the_formula(drawn: list[tuple[int, float]], kind: str) -> None:
     groups, rewards = [group for group, _ in drawn], [reward for _, reward in drawn]
     found = group_advantage(torch.tensor(rewards, dtype=torch.float64), torch.tensor(groups), kind)  # type: ignore[arg-type]
-    assert found.tolist() == pytest.approx(plain_advantages(rewards, groups, kind), abs=1e-6, rel=1e-6)
+    assert found.tolist() == pytest.approx(plain_advantages(rewards, groups, kind), abs=1e-8, rel=1e-8)
+    for group in set(groups):
+        rows = torch.tensor(groups) == group
+        assert float(found[rows].sum()) == pytest.approx(0.0, abs=1e-8)
+        if kind == "mean" and float(torch.tensor(rewards)[rows].std(correction=0)) > 1e-5:
+            assert float(found[rows].square().mean()) == pytest.approx(1.0, abs=1e-8)
 
 
 @pytest.mark.parametrize("kind", ["binary", "mean"])

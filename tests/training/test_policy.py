@@ -1,4 +1,5 @@
-"""The policy's probabilities against inference, and against every option scored by itself."""
+"""The policy's probabilities against those of inference, and how an episode is laid out. (Against enumeration:
+`test_policy_exact`.)"""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from hierarchical_reasoning.training.policy import Decision, Policy, lay_out
-from llm_backends import BadRequestError, Message, Request
+from llm_backends import Message, Request
 from llm_backends.choices import ChoiceTrie
 from llm_backends.local import LocalBackend
 from llm_backends.local.loading import LoadedModel, load_model
@@ -66,33 +67,6 @@ def policy(loaded: LoadedModel) -> Policy:
     return Policy(loaded)
 
 
-def by_enumeration(loaded: LoadedModel, decision: Decision) -> list[float]:
-    """Each option by itself: at each of its tokens, the softmax over the tokens that lead on to some option."""
-    prompt = loaded.chat.prompt_ids(decision.messages)
-    labels = [loaded.chat.option_ids(choice) for choice in decision.choices]
-    found = []
-    for label in labels:
-        logits_TV = loaded.module(torch.tensor([prompt + label])).logits[0].double()
-        log_prob = 0.0
-        for place, token in enumerate(label):
-            allowed = sorted({other[place] for other in labels if other[:place] == label[:place]})
-            log_probs = logits_TV[len(prompt) - 1 + place][allowed].log_softmax(-1)
-            log_prob += float(log_probs[allowed.index(token)])
-        found.append(log_prob)
-    return found
-
-
-@torch.no_grad()
-def test_it_equals_brute_force_whatever_is_computed_beside_it(loaded: LoadedModel, policy: Policy) -> None:
-    found_CO = policy.log_probs([policy.encode(decisions) for decisions in EPISODES])
-    decisions = [decision for decisions in EPISODES for decision in decisions]
-    assert len(found_CO) == len(decisions)
-    for log_probs_O, decision in zip(found_CO, decisions, strict=True):
-        assert log_probs_O.tolist() == pytest.approx(by_enumeration(loaded, decision), abs=1e-5)
-    assert found_CO.exp().sum(-1).tolist() == pytest.approx([1.0] * len(decisions), abs=1e-5)
-    assert float(found_CO.max()) < -0.01  # nothing is settled beforehand
-
-
 async def test_it_equals_the_probabilities_of_inference(planner_model: Path, policy: Policy) -> None:
     async with LocalBackend(planner_model, dtype="float32") as backend:
         for decisions in EPISODES:
@@ -104,24 +78,6 @@ async def test_it_equals_the_probabilities_of_inference(planner_model: Path, pol
                 assert completion.choice_probabilities is not None
                 inferred = [completion.choice_probabilities[name] for name in decision.choices]
                 assert log_probs_O.exp().tolist() == pytest.approx(inferred, abs=1e-5)
-
-
-def test_gradients_are_those_of_one_forward_pass_per_choice(loaded: LoadedModel, policy: Policy) -> None:
-    decisions = EPISODES[0]
-    weights_CO = torch.randn(len(decisions), len(OPTIONS), generator=torch.Generator().manual_seed(0))
-    parameters = list(policy.module.parameters())
-    together = (policy.log_probs([policy.encode(decisions)]) * weights_CO).sum()
-    found = torch.autograd.grad(together, parameters)
-    one_by_one = torch.stack(
-        [
-            (policy.log_probs([policy.encode([decision])])[0] * weights_O).sum()
-            for decision, weights_O in zip(decisions, weights_CO, strict=True)
-        ]
-    ).sum()
-    expected = torch.autograd.grad(one_by_one, parameters)
-    for ours, theirs in zip(found, expected, strict=True):
-        scale = float(theirs.abs().max()) or 1.0
-        assert float((ours - theirs).abs().max()) / scale < 1e-4
 
 
 def test_only_choices_are_scored_so_thoughts_carry_no_loss(loaded: LoadedModel, policy: Policy) -> None:
@@ -150,8 +106,3 @@ def test_a_branch_sees_its_own_prompt_and_nothing_else() -> None:
     assert seen[6] == [0, 1, 6]
     assert seen[7] == [0, 1, 6, 7]
     assert laid.scored_L.tolist() == [4, 5, 6, 7]
-
-
-def test_options_that_a_tokenizer_cannot_tell_apart_are_refused(policy: Policy) -> None:
-    with pytest.raises(BadRequestError, match="same tokens"):
-        policy.check_options(("Check", "Check"))

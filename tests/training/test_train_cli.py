@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from fake_reasoner import problems_file
 
-from hierarchical_reasoning.cli import train_grpo
+import hierarchical_reasoning.training.run
 from hierarchical_reasoning.cli.main import main
 from hierarchical_reasoning.cli.train_grpo import grpo
 from hierarchical_reasoning.training.assembly import assemble_training
@@ -56,7 +56,7 @@ def test_it_takes_every_flag_of_the_original_and_says_what_differs() -> None:
     words = " ".join(shown.output.split())
     for flag in (*ORIGINAL_FLAGS, "n_rows", "eval_rows", "no_sample_action"):
         assert f"--{flag} " in words.replace("/", " ") or f"--{flag}]" in words
-    assert "default: 1e-05; 0.0001 where the planner is the bundled model" in words
+    assert "default: 1e-05; 0.0003 where the planner is the bundled model" in words
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,23 @@ def test_it_takes_every_flag_of_the_original_and_says_what_differs() -> None:
         (["--temperature", "0"], "--temperature 0 with --sample_action"),
         (["--planner_model_name", "{tmp}"], "--planner_model_name '{tmp}' is no model folder"),
         (["--reasoning_model_name", "./nowhere"], "--reasoning_model_name './nowhere' is no model folder"),
-        (["--llm_framework", "vllm"], "--llm_framework 'vllm'"),
-        (["--vllm_base_url", "http://localhost:8000/v1"], "--vllm_base_url"),
+        (["--planner_temperature", "0"], "--planner_temperature 0 with --sample_action"),
+        (["--llm_framework", "telepathy", "--eval_rows", "0"], "no backend is called 'telepathy'"),
+        (["--llm_framework", "scripted"], "--llm_framework scripted replies from a Python function"),
+        (
+            ["--llm_framework", "together", "--eval_rows", "0"],
+            "set the environment variable TOGETHER_API_KEY",
+        ),
+        (["--vllm_base_url", "localhost", "--eval_rows", "0"], "'localhost'"),
+        (["--vllm_gpus", "0"], "--vllm_gpus is about the server of --vllm_auto_start"),
+        (["--extra_body", "{{}}"], "--extra_body {{}} is sent to a server, and --llm_framework is local"),
+        (["--ground_truth_format", "judge"], "name it with --high_level_model_name"),
+        (["--examples_file", "/nope.json", "--eval_rows", "0"], "/nope.json"),
+        (["--prompts_dir", "/nope", "--eval_rows", "0"], "/nope"),
+        (["--prices", "/nope", "--eval_rows", "0"], "/nope is no table of prices"),
+        (["--sample_id", "nobody", "--eval_rows", "0"], "nobody"),
+        (["--number_tolerance", "2"], "--number_tolerance 2.0"),
+        (["--reasoner_patience", "-1"], "--reasoner_patience -1.0"),
         (["--label_level", "99", "--eval_rows", "0"], "99"),
         (["--n_rows", "4"], "none is left to measure with"),
         (["--eval_file", "{data}"], "4 of 4 held-out problems are trained on as well"),
@@ -78,10 +93,13 @@ def test_it_takes_every_flag_of_the_original_and_says_what_differs() -> None:
         (["--problem_field", "puzzle"], "--problem_field 'puzzle' is in no row"),
         (["--answer_field", "solution"], "--answer_field 'solution' is in no row"),
         (["--device", "cuda:99"], "device is 'cuda:99', and torch"),
-        (["--reasoning_temperature", "1e9"], "--reasoning_temperature 1000000000.0"),
+        (["--temperature", "1e9"], "--temperature 1000000000.0"),
     ],
 )
-def test_bad_input_exits_with_2_and_one_message(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_bad_input_exits_with_2_and_one_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], said: str
+) -> None:
+    monkeypatch.delenv("TOGETHER_API_KEY", raising=False)
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
@@ -131,24 +149,24 @@ def test_notes_say_which_problems_they_are_about(tmp_path: Path) -> None:
     assert "held-out problems: --eval_rows 100: there are only 3 problems, all of them are used" in notes
 
 
-def test_ctrl_c_says_what_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(config: GrpoConfig, *, resume: bool) -> None:
+def test_a_second_ctrl_c_ends_at_once_and_says_what_was_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*parts: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train_grpo, "_train", interrupted)
-    result = grpo_with("--output_dir", str(tmp_path))
+    monkeypatch.setattr(hierarchical_reasoning.training.run, "train_planner", interrupted)
+    result = grpo_with("--output_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache"))
     assert result.exit_code == 130
-    assert (
-        result.stderr == "Error: interrupted before an epoch was finished; nothing was kept to go on from\n"
+    assert result.stderr == (
+        "Error: interrupted; there is no checkpoint yet, so nothing is kept to go on from\n"
     )
-    for epoch in (2, 10):
-        state = tmp_path / f"epoch-{epoch}" / "training_state"
+    for update in (2, 10):
+        state = tmp_path / f"update-{update}" / "training_state"
         state.mkdir(parents=True)
         (state / "progress.json").write_text("{}")
-    said = grpo_with("--output_dir", str(tmp_path)).stderr
-    assert (
-        said == f"Error: interrupted; the last finished epoch is {tmp_path}/epoch-10, go on with --resume\n"
-    )
+    said = grpo_with("--output_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache")).stderr
+    assert said == f"Error: interrupted; the last checkpoint is {tmp_path}/update-10, go on with --resume\n"
 
 
 def test_with_argmax_temperature_0_is_no_mistake(tmp_path: Path) -> None:
@@ -192,7 +210,7 @@ def test_a_whole_training_run(tmp_path: Path, planner_model: Path) -> None:
     )
     assert result.exit_code == 0, result.output
     assert "ATTENTION: nothing was learned" in result.output
-    final = tmp_path / "out" / "final"
-    assert (
-        f"--model_name {final} --label_level 1 --max_reasoning_steps 2 --num_icl_examples 0" in result.output
-    )
+    best = tmp_path / "out" / "best"
+    used_with = f"--planner_model_name {best} --label_level 1 --max_reasoning_steps 2 --num_icl_examples 0"
+    assert used_with in result.output
+    assert (tmp_path / "out" / "report" / "index.html").is_file()

@@ -28,6 +28,8 @@ _OF_BOTH = {
     "category": "string",
     "outcome": "string",
     "is_correct": "bool",
+    "reward": "float64",
+    "advantage": "float64",
 }
 ENTRY_COLUMNS: Mapping[str, str] = {
     **_OF_BOTH,
@@ -50,7 +52,8 @@ ENTRY_COLUMNS: Mapping[str, str] = {
     "notes": "string",
     "problem": "string",
 }
-"""Columns of a row an entry, with their types by the names of Arrow."""
+"""Columns of a row an entry, with their types by the names of Arrow. Rewards and advantages are those of a training
+run."""
 STEP_COLUMNS: Mapping[str, str] = {
     **_OF_BOTH,
     "step": "int64",
@@ -160,6 +163,8 @@ def _of_both(run: RunFile, entry: ResultEntry) -> Row:
         "category": entry.category,
         "outcome": entry.outcome.value,
         "is_correct": entry.is_correct,
+        "reward": None if entry.episode is None else entry.episode.reward,
+        "advantage": None if entry.episode is None else entry.episode.advantage,
     }
 
 

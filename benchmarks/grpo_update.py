@@ -1,0 +1,376 @@
+"""Episodes a second that the planner's update learns from, beside two other ways to compute one.
+
+``ours``      an episode in one forward pass, many episodes to a pass
+``per step``  one forward pass per recorded step, batch 1, which sees that step's whole prompt: what the system behind
+              this one does, less what is wasteful in it (the head is applied to the last token alone)
+``TRL``       TRL's own GRPOTrainer on the same tokens, its own loss, the choices' tokens unmasked, no gradient
+              checkpointing, with the batch size that is fastest; what it does to generate is not timed
+
+All start from the same episodes of ten choices and the same weights, and end with a step of AdamW; ours and per step
+begin with the messages, TRL with tokens. Each runs in a process of its own, whose peak memory is what it needs above
+what it holds before the first update. Tokens are those of the conversations, each counted once, in every way alike;
+so a way that computes a token ten times has learned from it once. Loss and gradient of ours and per step are compared,
+in float32.
+
+    python benchmarks/grpo_update.py --output benchmarks/results/grpo_update.json
+    python benchmarks/grpo_update.py --device cuda --dtype bfloat16 --layers 24 --width 1024 --output FILE
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import re
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeVar, get_args
+
+import torch
+import transformers
+from recorded_episodes import GROUP, N_CHOICES, Kind, record
+
+from hierarchical_reasoning.assets import MODEL
+from hierarchical_reasoning.training.objectives import clipped_choice_loss
+from hierarchical_reasoning.training.policy import Policy
+from hierarchical_reasoning.training.rollouts import Episode
+from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
+from llm_backends.choices import ChoiceTrie, option_log_probs
+from llm_backends.local.loading import LoadedModel, load_model
+
+SETTINGS = LossSettings(epsilon=0.2, kl_coeff=0.1, temperature=1.0)
+LEARNING_RATE = 1e-6
+MAX_GRAD_NORM = 1.0
+Measured = TypeVar("Measured")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every way gets."""
+
+    model: str
+    device: str
+    dtype: str
+    episodes: tuple[Episode, ...]
+    repeats: int
+
+    def load(self) -> LoadedModel:
+        """Weights in float32, whatever is computed in."""
+        return load_model(self.model, dtype="float32", device=self.device)
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        if self.dtype == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(torch.device(self.device).type, dtype=torch.bfloat16)
+
+    def advantage(self, episode: Episode) -> float:
+        """Reward minus the mean of the group, half of whose rewards are 1."""
+        assert episode.reward is not None
+        return episode.reward - 0.5
+
+
+class Memory:
+    """The peak above what is held when it is made, in MB: of the GPU, or of this process."""
+
+    def __init__(self, device: str) -> None:
+        self._on_gpu = torch.device(device).type == "cuda"
+        if self._on_gpu:
+            torch.cuda.reset_peak_memory_stats()
+            self._before = torch.cuda.memory_allocated()
+        else:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+            self._before = _of_process("VmRSS")
+
+    def peak(self) -> float:
+        now = torch.cuda.max_memory_allocated() if self._on_gpu else _of_process("VmHWM")
+        return round((now - self._before) / 2**20, 1)
+
+
+def _of_process(field: str) -> int:
+    (kilobytes,) = re.findall(rf"{field}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    return int(kilobytes) * 1024
+
+
+def ours(task: Task, tokens_per_pass: int) -> dict[str, Any]:
+    policy = Policy(task.load())
+
+    def update() -> None:
+        for part in divide(_lessons(task, policy), tokens_per_pass):
+            with task.autocast():
+                loss, _ = pass_loss(policy, part, SETTINGS)
+            torch.autograd.backward(loss / (len(task.episodes) * N_CHOICES))
+
+    timed = _timed(task, policy.module, update)
+    computed = sum(len(lesson.encoded) for lesson in _lessons(task, policy))
+    return {"way": "ours", "tokens_per_pass": tokens_per_pass, **timed, "computed_tokens": computed}
+
+
+def per_step(task: Task) -> dict[str, Any]:
+    model = task.load()
+
+    def update() -> None:
+        for loss in _step_losses(task, model):
+            torch.autograd.backward(loss)
+
+    timed = _timed(task, model.module, update)
+    prompts = [
+        model.chat.prompt_ids(choice.decision.messages)
+        for episode in task.episodes
+        for choice in episode.choices
+    ]
+    return {"way": "per step", **timed, "computed_tokens": sum(map(len, prompts))}
+
+
+def trl(task: Task, batch_size: int) -> dict[str, Any]:
+    from trl_on_tokens import train  # so that the other processes hold none of it
+
+    model = task.load()
+    rows = [_row(task, model, episode) for episode in task.episodes]
+    with tempfile.TemporaryDirectory() as directory:
+        memory = Memory(task.device)
+        seconds = train(
+            model,
+            rows,
+            batch_size=batch_size,
+            updates=1 + task.repeats,
+            learning_rate=LEARNING_RATE,
+            max_grad_norm=MAX_GRAD_NORM,
+            group=GROUP,
+            dtype=task.dtype,
+            directory=directory,
+        )
+        peak = memory.peak()
+    tokens = sum(len(row["prompt_ids"]) + len(row["completion_ids"]) for row in rows)
+    return {
+        "way": "TRL",
+        "batch_size": batch_size,
+        **_medians(seconds),
+        "peak_mb": peak,
+        "computed_tokens": tokens,
+    }
+
+
+def agreement(task: Task, tokens_per_pass: int) -> dict[str, float]:
+    """Loss and gradient of ours against per step, in float32."""
+    model = task.load()
+    policy = Policy(model)
+    parameters = list(model.module.parameters())
+
+    def of(losses: Iterator[torch.Tensor]) -> tuple[float, list[torch.Tensor]]:
+        model.module.zero_grad(set_to_none=True)
+        total = 0.0
+        for loss in losses:
+            torch.autograd.backward(loss)
+            total += float(loss.detach())
+        return total, [parameter.grad.clone() for parameter in parameters if parameter.grad is not None]
+
+    n_choices = len(task.episodes) * N_CHOICES
+    parts = divide(_lessons(task, policy), tokens_per_pass)
+    our_loss, our_grads = of(pass_loss(policy, part, SETTINGS)[0] / n_choices for part in parts)
+    step_loss, step_grads = of(_step_losses(task, model))
+    relative = [
+        float((ours - theirs).abs().max() / theirs.abs().max())
+        for ours, theirs in zip(our_grads, step_grads, strict=True)
+    ]
+    return {
+        "loss": step_loss,
+        "loss_relative_difference": float(f"{abs(our_loss - step_loss) / abs(step_loss):.1e}"),
+        "largest_gradient_relative_difference": float(f"{max(relative):.1e}"),
+    }
+
+
+def _lessons(task: Task, policy: Policy) -> list[Lesson]:
+    return [
+        Lesson(
+            encoded=policy.encode([choice.decision for choice in episode.choices]),
+            old_log_probs_CO=torch.tensor([choice.old_log_probs for choice in episode.choices]),
+            chosen_C=torch.tensor([choice.chosen for choice in episode.choices]),
+            advantage=task.advantage(episode),
+        )
+        for episode in task.episodes
+    ]
+
+
+def _step_losses(task: Task, model: LoadedModel) -> Iterator[torch.Tensor]:
+    """Of each recorded step, by a forward pass of its own; they add up to the loss of ours."""
+    n_choices = len(task.episodes) * N_CHOICES
+    for episode in task.episodes:
+        for choice in episode.choices:
+            trie = ChoiceTrie.build([model.chat.option_ids(name) for name in choice.decision.choices])
+            if trie.packed:
+                raise SystemExit("some options begin with the same token: one logit does not tell them apart")
+            prompt_1T = torch.tensor([model.chat.prompt_ids(choice.decision.messages)], device=model.device)
+            with task.autocast():
+                hidden_1TH = model.body(input_ids=prompt_1T, use_cache=False).last_hidden_state
+                logits_1V = model.head(hidden_1TH[:, -1])
+            result = clipped_choice_loss(
+                option_log_probs(trie, logits_1V).unsqueeze(0),
+                torch.tensor([choice.old_log_probs], device=model.device),
+                torch.tensor([choice.chosen], device=model.device),
+                torch.tensor([task.advantage(episode)], device=model.device),
+                epsilon=SETTINGS.epsilon,
+                kl_coeff=SETTINGS.kl_coeff,
+            )
+            yield result.loss_C.sum() / n_choices
+
+
+def _row(task: Task, model: LoadedModel, episode: Episode) -> dict[str, Any]:
+    """The conversation as TRL takes it: all after the first prompt is the completion, its choices unmasked."""
+    prompts = [model.chat.prompt_ids(choice.decision.messages) for choice in episode.choices]
+    options = [model.chat.option_ids(choice.name) for choice in episode.choices]
+    tokens = prompts[-1] + options[-1]
+    mask = [0] * len(tokens)
+    for prompt, option in zip(prompts, options, strict=True):
+        end = len(prompt) + len(option)
+        if tokens[: len(prompt)] != prompt or tokens[len(prompt) : end] != option:
+            raise SystemExit(
+                "the conversation does not only grow in tokens, so TRL cannot be given it as one row"
+            )
+        mask[len(prompt) : end] = [1] * len(option)
+    start = len(prompts[0])
+    return {
+        "prompt_ids": tokens[:start],
+        "completion_ids": tokens[start:],
+        "env_mask": mask[start:],
+        "episode_reward": episode.reward,
+    }
+
+
+def _timed(task: Task, module: torch.nn.Module, update: Callable[[], None]) -> dict[str, Any]:
+    """Seconds of an update, and the peak of them all."""
+    optimizer = torch.optim.AdamW(module.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
+    memory = Memory(task.device)
+    seconds = []
+    for _ in range(1 + task.repeats):
+        started, cpu = time.perf_counter(), time.process_time()
+        optimizer.zero_grad(set_to_none=True)
+        update()
+        torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_GRAD_NORM)
+        optimizer.step()
+        if torch.device(task.device).type == "cuda":
+            torch.cuda.synchronize()
+        seconds.append((time.perf_counter() - started, time.process_time() - cpu))
+    return _medians(seconds) | {"peak_mb": memory.peak()}
+
+
+def _medians(seconds: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Of all updates but the first, which warms up."""
+    wall, cpu = zip(*seconds[1:], strict=True)
+    return {"seconds": round(median(wall), 3), "cpu_seconds": round(median(cpu), 3)}
+
+
+def alone(measure: Callable[..., Measured], *arguments: Any) -> Measured:
+    """In a process of its own."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(measure, *arguments).result()
+
+
+def compare(task: Task, tokens_per_pass: Sequence[int], batch_sizes: Sequence[int]) -> list[dict[str, Any]]:
+    """A row a way, each at its fastest setting."""
+    candidates = [
+        [alone(ours, task, budget) for budget in tokens_per_pass],
+        [alone(per_step, task)],
+        [alone(trl, task, size) for size in batch_sizes],
+    ]
+    rows = [min(found, key=lambda row: row["seconds"]) for found in candidates]
+    conversation_tokens = rows[-1]["computed_tokens"]
+    for row, found in zip(rows, candidates, strict=True):
+        row["episodes_per_s"] = round(len(task.episodes) / row["seconds"], 2)
+        row["tokens_per_s"] = round(conversation_tokens / row["seconds"])
+        row["ours_times_as_fast"] = round(row["seconds"] / rows[0]["seconds"], 2)
+        row["tried"] = (
+            [{key: other[key] for key in list(row)[1:4]} for other in found] if len(found) > 1 else []
+        )
+    return rows
+
+
+def save_random_model(folder: str, layers: int, width: int) -> None:
+    """The bundled model's kind and tokenizer in another size, with random weights."""
+    config = transformers.AutoConfig.from_pretrained(MODEL)
+    config.num_hidden_layers, config.hidden_size, config.intermediate_size = layers, width, 4 * width
+    config.head_dim, config.num_attention_heads, config.num_key_value_heads = 64, width // 64, width // 64
+    torch.manual_seed(0)
+    transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+    transformers.AutoTokenizer.from_pretrained(MODEL).save_pretrained(folder)
+
+
+def _machine(device: str) -> dict[str, Any]:
+    about = {
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "torch_threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "machine": platform.machine(),
+    }
+    return about | ({"gpu": torch.cuda.get_device_name()} if torch.device(device).type == "cuda" else {})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--problems", type=int, default=8, help=f"of {GROUP} episodes each")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="updates that are timed, after one that is not"
+    )
+    parser.add_argument("--kinds", nargs="+", choices=get_args(Kind), default=list(get_args(Kind)))
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="computed in")
+    parser.add_argument(
+        "--layers", type=int, help="with --width: random weights of this size, not the bundled model"
+    )
+    parser.add_argument("--width", type=int, help="a multiple of 64")
+    parser.add_argument(
+        "--tokens_per_pass", type=int, nargs="+", default=[2048, 8192], help="ours; the fastest counts"
+    )
+    parser.add_argument(
+        "--batch_sizes", type=int, nargs="+", default=[1, 4, 16], help="TRL's; the fastest counts"
+    )
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    found: dict[str, Any] = {"about": vars(arguments) | {"output": None} | _machine(arguments.device)}
+    with tempfile.TemporaryDirectory() as directory:
+        model = str(MODEL)
+        if arguments.layers:
+            model = f"{directory}/model"
+            save_random_model(model, arguments.layers, arguments.width)
+        for kind in arguments.kinds:
+            episodes = tuple(asyncio.run(record(kind, arguments.problems, Path(directory))))
+            task = Task(model, arguments.device, arguments.dtype, episodes, arguments.repeats)
+            rows = compare(task, arguments.tokens_per_pass, arguments.batch_sizes)
+            found[kind] = {"rows": rows, "agreement": alone(agreement, task, arguments.tokens_per_pass[0])}
+            _show(kind, found[kind])
+    if arguments.output:
+        arguments.output.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def _show(kind: str, found: dict[str, Any]) -> None:
+    columns = (
+        "way",
+        "episodes_per_s",
+        "tokens_per_s",
+        "cpu_seconds",
+        "computed_tokens",
+        "peak_mb",
+        "ours_times_as_fast",
+    )
+    print(f"{kind}\n" + "  ".join(f"{column:>18}" for column in columns))
+    for row in found["rows"]:
+        print("  ".join(f"{row[column]:>18}" for column in columns))
+    print(
+        "ours against per step: " + ", ".join(f"{k} {v:.3g}" for k, v in found["agreement"].items()),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The options of models that every command that reasons takes: which ones, and how they are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from hierarchical_reasoning.cli.grouped import GroupedOption
+from hierarchical_reasoning.reasoning_config import ReasoningConfig
+
+Decorator: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
+
+FRAMEWORKS = "openai, together, anthropic, vllm, local, or the name of a plug-in"
+_others = partial(click.option, cls=GroupedOption, group="Other models for other roles")
+_hosted = partial(click.option, cls=GroupedOption, group="Hosted models")
+_vllm = partial(click.option, cls=GroupedOption, group="vLLM")
+_path = click.Path(path_type=Path)
+
+
+def _default(name: str) -> Any:
+    return ReasoningConfig.model_fields[name].default
+
+
+HIGH_LEVEL = (
+    _others(
+        "--high_level_model_name",
+        help="Model that chooses in-context examples, and judges answers. [default: none]",
+    ),
+    _others("--high_level_llm_framework", help="Its backend. [default: as --llm_framework]"),
+    _others("--high_level_base_url", help="URL of its server."),
+    _others("--high_level_api_key_env", help="Environment variable with its key."),
+    _others("--high_level_extra_body", help="JSON object of fields to send to it besides."),
+)
+HOSTED = (
+    _hosted("--base_url", help="URL of an OpenAI-compatible server. [default: the provider's]"),
+    _hosted(
+        "--api_key_env",
+        help="Environment variable with the key. [default: OPENAI_API_KEY, TOGETHER_API_KEY, ANTHROPIC_API_KEY]",
+    ),
+    _hosted(
+        "--extra_body", help='JSON object of fields to send besides, as in \'{"reasoning_effort": "low"}\'.'
+    ),
+    _hosted(
+        "--structured_output",
+        type=click.Choice(("auto", "json_schema", "words")),
+        help="How a model is held to the options; words: it is asked, and its reply matched. [default: auto]",
+    ),
+    _hosted(
+        "--requests_per_minute", type=float, help="Calls started per minute at most. [default: no bound]"
+    ),
+    _hosted(
+        "--request_timeout",
+        type=float,
+        help=f"Seconds for one try. [default: {_default('request_timeout'):g}]",
+    ),
+    _hosted("--prices", type=_path, help="JSON with your prices, over the shipped ones."),
+)
+
+
+def vllm_options(main_model: str) -> tuple[Decorator, ...]:
+    """Those of vLLM, where `main_model` is the flag of the model that a server is started for."""
+    return (
+        _vllm("--vllm_base_url", help="URL of a running server. [default: VLLM_BASE_URL, else port 8000]"),
+        _vllm(
+            "--vllm_auto_start",
+            is_flag=True,
+            help=f"Start a server for {main_model}, and stop it at the end.",
+        ),
+        _vllm("--vllm_gpus", help="For --vllm_auto_start: GPUs, as in 0,1. [default: the first two]"),
+        _vllm(
+            "--start_vllm_verbose", is_flag=True, help="For --vllm_auto_start: show what the server prints."
+        ),
+    )
+
+
+def with_options(*options: Decorator) -> Decorator:
+    """All of them, in this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate

@@ -1,0 +1,163 @@
+"""What one update learns from: episodes in groups, their advantages, and the lessons in them.
+
+A group is the episodes of one problem. It stays whole in one process, so an advantage needs nothing from elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.objectives import group_advantage, tempered
+from hierarchical_reasoning.training.policy import Policy
+from hierarchical_reasoning.training.rollouts import Collected, Episode, Rollouts
+from hierarchical_reasoning.training.update import Lesson
+from llm_backends import Sampling
+
+
+@dataclass(frozen=True, eq=False)
+class Experience:
+    """What a process rolled out for one update."""
+
+    episodes: tuple[Episode, ...]
+    """All, those of replaced groups included."""
+    advantages: tuple[float | None, ...]
+    """Of each of them; None where it failed."""
+    lessons: tuple[Lesson, ...]
+    groups: int
+    groups_without_spread: int
+    generation_batches: int
+    collected: tuple[Collected, ...]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Gatherer:
+    """Rolls out the episodes of an update and finds what is to be learned from them."""
+
+    config: GrpoConfig
+    policy: Policy
+    rollouts: Rollouts
+    problems: Sequence[Problem]
+    """All that are trained on; replacements are drawn from them."""
+    share: tuple[int, int] = (0, 1)
+    """Which of how many processes this is."""
+    rewards_shuffled: bool = False
+    """An ablation: rewards change places among all episodes of a generation batch, so they say nothing of choices."""
+
+    async def gather(self, update: int, problems: Sequence[Problem]) -> Experience:
+        """The episodes of these problems; with ``filter_groups``, groups without spread are replaced by those of other
+        problems, for at most ``max_num_gen_batches`` batches in all.
+
+        Raises:
+            TrainingError, UsageError, BackendError: as `Rollouts.collect`.
+        """
+        started = time.perf_counter()
+        episodes: list[Episode] = []
+        advantages: list[float | None] = []
+        lessons: list[Lesson] = []
+        collected: list[Collected] = []
+        groups = without_spread = 0
+        due = list(problems)
+        spare = self._replacements(update, problems)
+        while due:
+            batch = await self.rollouts.collect(
+                due, self.config.num_rollouts_per_prompt, self._sampling(update)
+            )
+            collected.append(batch)
+            found = self._advantages(batch.episodes, seed=f"{update}/{len(collected)}")
+            spread = {e.problem_id for e, advantage in zip(batch.episodes, found, strict=True) if advantage}
+            episodes += batch.episodes
+            advantages += found
+            lessons += [
+                self._lesson(episode, advantage)
+                for episode, advantage in zip(batch.episodes, found, strict=True)
+                if advantage and episode.choices
+            ]
+            groups += len(due)
+            missing = len(due) - len(spread)
+            without_spread += missing
+            if not self.config.filter_groups or len(collected) >= self.config.max_num_gen_batches:
+                break
+            due, spare = spare[:missing], spare[missing:]
+        return Experience(
+            tuple(episodes),
+            tuple(advantages),
+            tuple(lessons),
+            groups,
+            without_spread,
+            len(collected),
+            tuple(collected),
+            time.perf_counter() - started,
+        )
+
+    def _sampling(self, update: int) -> Sampling:
+        """Of the planner; each update draws other numbers."""
+        temperature = self.config.planner_sampling_temperature if self.config.sample_action else 0.0
+        return Sampling(temperature=temperature, seed=draw_seed(self.config.seed, update))
+
+    def _replacements(self, update: int, problems: Sequence[Problem]) -> list[Problem]:
+        """Problems to take in place of others, in the order to take them; of this process alone."""
+        if not self.config.filter_groups:
+            return []
+        taken = {problem.id for problem in problems}
+        others = [problem for problem in self.problems if problem.id not in taken]
+        random.Random(f"{self.config.seed}/replacements/{update}").shuffle(others)
+        index, count = self.share
+        return others[index::count]
+
+    def _advantages(self, episodes: Sequence[Episode], *, seed: str) -> list[float | None]:
+        graded = [row for row, episode in enumerate(episodes) if episode.reward is not None]
+        rewards = [episodes[row].reward or 0.0 for row in graded]
+        if self.rewards_shuffled:
+            random.Random(f"{self.config.seed}/rewards/{seed}").shuffle(rewards)
+        names = dict.fromkeys(episode.problem_id for episode in episodes)
+        numbers: Mapping[str, int] = {name: number for number, name in enumerate(names)}
+        found: list[float | None] = [None] * len(episodes)
+        if graded:
+            advantages_B = group_advantage(
+                torch.tensor(rewards, dtype=torch.float64),
+                torch.tensor([numbers[episodes[row].problem_id] for row in graded]),
+                self.config.advantage_type,
+            )
+            for row, advantage in zip(graded, advantages_B.tolist(), strict=True):
+                found[row] = advantage
+        return found
+
+    def _lesson(self, episode: Episode, advantage: float) -> Lesson:
+        old_log_probs_CO = torch.tensor([choice.old_log_probs for choice in episode.choices])
+        return Lesson(
+            encoded=self.policy.encode([choice.decision for choice in episode.choices]),
+            old_log_probs_CO=tempered(old_log_probs_CO, acting_temperature(self.config)),
+            chosen_C=torch.tensor([choice.chosen for choice in episode.choices]),
+            advantage=advantage,
+        )
+
+
+def acting_temperature(config: GrpoConfig) -> float:
+    """Of the distribution that acts; argmax rollouts are scored at 1."""
+    return config.planner_sampling_temperature if config.sample_action else 1.0
+
+
+def draw_seed(seed: int, update: int) -> int:
+    """Of the draws of one update."""
+    return random.Random(f"{seed}/update/{update}").getrandbits(32)
+
+
+def problem_order(n_problems: int, problems_per_update: int, epoch: int, seed: int) -> list[list[int]]:
+    """Which problems each update of an epoch takes, by their index; the last one takes what is left."""
+    order = list(range(n_problems))
+    random.Random(f"{seed}/epoch/{epoch}").shuffle(order)
+    return [order[start : start + problems_per_update] for start in range(0, n_problems, problems_per_update)]
+
+
+def count_updates(config: GrpoConfig, n_problems: int) -> int:
+    """Of a whole run."""
+    return config.epochs * math.ceil(n_problems / config.problems_per_update)

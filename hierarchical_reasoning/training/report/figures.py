@@ -1,0 +1,195 @@
+"""Which curves a report has, and what each of them means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hierarchical_reasoning.training.log import UpdateRecord
+from hierarchical_reasoning.training.report.reading import TrainingLog
+from hierarchical_reasoning.training.report.scales import Scale, Unit, value_scale
+from hierarchical_reasoning.training.report.series import (
+    Curve,
+    Stretch,
+    accuracy_curve,
+    stretches,
+    update_curve,
+)
+
+_SHORTEST_SECONDS = 1e-3
+Measure = Callable[[UpdateRecord], float | None]
+
+
+@dataclass(frozen=True)
+class CurveFigure:
+    """One or two curves over the updates."""
+
+    key: str
+    """Name of its file, without suffix."""
+    title: str
+    meaning: str
+    unit: Unit
+    curves: tuple[Curve, ...]
+    floor: float | None = 0.0
+    """Where the axis begins at the latest; None: with the values."""
+    ceiling: float | None = None
+
+    def scale(self) -> Scale:
+        values = [
+            number
+            for curve in self.curves
+            for point in curve.points
+            for number in (point.value, point.low, point.high)
+            if number is not None
+        ]
+        return value_scale(values, floor=self.floor, ceiling=self.ceiling)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A figure of what updates measured."""
+
+    key: str
+    title: str
+    meaning: str
+    measures: tuple[tuple[str, Measure], ...]
+    unit: Unit = "number"
+    floor: float | None = 0.0
+    ceiling: float | None = None
+
+    def drawn(self, parts: list[Stretch]) -> CurveFigure:
+        curves = tuple(update_curve(name, parts, measure) for name, measure in self.measures)
+        return CurveFigure(self.key, self.title, self.meaning, self.unit, curves, self.floor, self.ceiling)
+
+
+def held_out_figure(log: TrainingLog) -> CurveFigure | None:
+    """None: nothing was evaluated."""
+    curves = tuple(accuracy_curve(mode, records) for mode, records in log.evaluations_by_mode().items())
+    if not curves:
+        return None
+    return CurveFigure(
+        "held_out_accuracy",
+        "Held-out accuracy",
+        "Shaded: 95 % Wilson intervals.",
+        "percent",
+        curves,
+        ceiling=1.0,
+    )
+
+
+def reward_figure(log: TrainingLog) -> CurveFigure | None:
+    """None: there is no update yet."""
+    return next(iter(_drawn((_REWARD,), log)), None)
+
+
+def rollout_figures(log: TrainingLog) -> list[CurveFigure]:
+    """What the episodes were that the planner learned from."""
+    return _drawn(_ROLLOUTS, log)
+
+
+def optimisation_figures(log: TrainingLog) -> list[CurveFigure]:
+    """What was done to the weights."""
+    return _drawn(_OPTIMISATION, log)
+
+
+def speed_figures(log: TrainingLog) -> list[CurveFigure]:
+    return _drawn(_SPEED, log)
+
+
+def taught(update: UpdateRecord) -> bool:
+    """Whether anything was trained on; if not, there is no loss, and no KL, clipping or gradient."""
+    return update.trained_tokens > 0
+
+
+def tokens_a_second(update: UpdateRecord) -> float | None:
+    """None: nothing was trained on, or in no time that can be told."""
+    if not taught(update) or update.update_seconds < _SHORTEST_SECONDS:
+        return None
+    return update.trained_tokens / update.update_seconds
+
+
+def share_without_spread(update: UpdateRecord) -> float | None:
+    return update.groups_without_spread / update.groups if update.groups else None
+
+
+def _drawn(plans: tuple[_Plan, ...], log: TrainingLog) -> list[CurveFigure]:
+    parts = stretches(log.updates)
+    return [plan.drawn(parts) for plan in plans] if parts else []
+
+
+def _if_taught(measure: Callable[[UpdateRecord], float]) -> Measure:
+    return lambda update: measure(update) if taught(update) else None
+
+
+_REWARD = _Plan(
+    "reward",
+    "Reward and accuracy in training",
+    "Means of the episodes that were rolled out to learn from.",
+    (("reward", lambda u: u.reward), ("accuracy", lambda u: u.accuracy)),
+    ceiling=1.0,
+)
+_ROLLOUTS = (
+    _Plan(
+        "groups_without_spread",
+        "Groups without spread",
+        "Share of problems whose rollouts all had the same reward: they teach nothing.",
+        (("share", share_without_spread),),
+        unit="percent",
+        ceiling=1.0,
+    ),
+    _Plan("steps", "Choices an episode", "“Finish thinking” included.", (("choices", lambda u: u.steps),)),
+)
+_OPTIMISATION = (
+    _Plan(
+        "entropy",
+        "Entropy",
+        "Of a choice, over the options, in nats at temperature 1. Near 0 the planner always chooses alike.",
+        (("entropy", lambda u: u.entropy),),
+    ),
+    _Plan(
+        "kl",
+        "KL",
+        "Of a choice, from the policy that acted (or the reference) to the one trained.",
+        (("KL", _if_taught(lambda u: u.kl)),),
+    ),
+    _Plan(
+        "clip_share",
+        "Clip share",
+        "Share of choices whose ratio was clipped.",
+        (("clipped", _if_taught(lambda u: u.clip_share)),),
+        unit="percent",
+    ),
+    _Plan("loss", "Loss", "Mean over the iterations.", (("loss", _if_taught(lambda u: u.loss)),), floor=None),
+    _Plan(
+        "grad_norm",
+        "Gradient norm",
+        "Before it is scaled down.",
+        (("norm", _if_taught(lambda u: u.grad_norm)),),
+    ),
+    _Plan(
+        "learning_rate",
+        "Learning rate",
+        "In the last iteration.",
+        (("learning rate", _if_taught(lambda u: u.learning_rate)),),
+    ),
+    _Plan(
+        "acting_gap",
+        "Acting gap",
+        "Mean distance between log probabilities as trained and as acted: what numerics differ by.",
+        (("gap", _if_taught(lambda u: u.acting_gap)),),
+    ),
+)
+_SPEED = (
+    _Plan(
+        "tokens_per_second",
+        "Trained tokens a second",
+        "Tokens in forward and backward passes, without padding, over the seconds of the update.",
+        (("tokens/s", tokens_a_second),),
+    ),
+    _Plan(
+        "seconds",
+        "Seconds",
+        "Of each update: rolling out episodes, and learning from them.",
+        (("rollout", lambda u: u.rollout_seconds), ("update", lambda u: u.update_seconds)),
+    ),
+)

@@ -1,0 +1,84 @@
+"""From the parts of a training run to a trained planner: what the command and Python call alike."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+
+from anyio.from_thread import BlockingPortal
+
+from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.training.assembly import TrainingParts
+from hierarchical_reasoning.training.experience import count_updates
+from hierarchical_reasoning.training.log import Record
+from hierarchical_reasoning.training.rollouts import Waiting
+from hierarchical_reasoning.training.sharding.launch import Launch
+from hierarchical_reasoning.training.trainer import Trained, Training, silent
+
+_NEEDED = ("trl", "peft", "accelerate", "datasets")
+
+
+def check_packages(report_to: tuple[str, ...]) -> None:
+    """Raises ConfigError where a package that training needs is not installed."""
+    missing = [name for name in (*_NEEDED, *report_to) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(
+            f"training needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed; "
+            "pip install -e '.[train,track]'"
+        )
+
+
+def train_planner(
+    parts: TrainingParts,
+    backends: Backends,
+    portal: BlockingPortal,
+    launch: Launch,
+    *,
+    resume: bool = False,
+    report: Callable[[Record], None] = silent,
+    begins: Callable[[Training], None] = silent,
+    waiting: Callable[[Waiting], None] = silent,
+    stop_requested: Callable[[], bool] = lambda: False,
+    rewards_shuffled: bool = False,
+) -> Trained:
+    """Train the planner to the end, or until it is asked to stop.
+
+    Args:
+        backends: of the reasoner, which is frozen; the caller closes them.
+        portal: runs the event loop that rollouts live in, in a thread of its own; `backends` belong to it.
+        launch: how many processes there are, and which this is.
+        resume: go on from the newest checkpoint, if there is one.
+        report: gets every record of the log as it is written, in the first process.
+        begins: is told once everything is loaded and checked.
+        waiting: is told when the reasoner is gone and the run waits for it.
+        stop_requested: asked after every update.
+        rewards_shuffled: an ablation; see `Gatherer`.
+
+    Raises:
+        UsageError: the output directory cannot be written, or holds another run.
+        BackendError: the planner cannot be loaded, or its tokenizer cannot tell two options apart.
+        TrainingError: training cannot go on; the message says from where to go on later.
+    """
+    from hierarchical_reasoning.training import trl_host
+    from hierarchical_reasoning.training.sharding import whole_models
+
+    arguments = trl_host.trl_arguments(parts.config, launch, count_updates(parts.config, len(parts.problems)))
+    with whole_models():
+        training = Training(
+            parts,
+            backends,
+            portal,
+            resume=resume,
+            acting_device=str(arguments.device),
+            policy_device="cpu" if trl_host.is_sharded(arguments) else str(arguments.device),
+            report=report,
+            waiting=waiting,
+            stop_requested=stop_requested,
+            share=(launch.rank, launch.processes),
+            rewards_shuffled=rewards_shuffled,
+        )
+    with training:
+        begins(training)
+        trl_host.train(training, arguments)
+        return training.result()

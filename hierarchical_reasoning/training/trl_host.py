@@ -1,0 +1,380 @@
+"""TRL's GRPOTrainer as the host of a training run: the only module that knows of it.
+
+From TRL, transformers and accelerate come the optimizer, its schedule, clipping, mixed precision, adapters, several
+devices, the trackers, and the order in which prompts reach processes (groups whole). What is ours takes the place of
+three steps of theirs:
+
+``_generate_and_score_completions``  episodes by the loop that inference uses
+``training_step``                    loss on the choices, exact over the options, in as many passes as fit the memory
+``log``                              figures of an update, once all of its steps are made
+
+Saving, resuming and evaluating are the run's own (:mod:`hierarchical_reasoning.training.trainer`).
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig, get_peft_model
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from trl import GRPOConfig, GRPOTrainer
+
+from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.errors import DivergedError
+from hierarchical_reasoning.training.experience import Experience, acting_temperature
+from hierarchical_reasoning.training.policy import Policy
+from hierarchical_reasoning.training.sharding import (
+    adapter_weights,
+    any_true,
+    check_sharding,
+    full_weights,
+    gather_objects,
+    load_adapter_weights,
+    load_optimizer_tensors,
+    one_pass,
+    optimizer_tensors,
+    use_one_device,
+    whole_models,
+)
+from hierarchical_reasoning.training.sharding.launch import Launch
+from hierarchical_reasoning.training.trainer import Due, Step, Training
+from hierarchical_reasoning.training.update import (
+    Lesson,
+    LossSettings,
+    Totals,
+    divide,
+    is_finite,
+    pass_loss,
+    reference_log_probs,
+)
+
+_NO_PROBLEM = -1
+"""In a batch that is not full, so that every process gets as many rows."""
+_TOKENS_PER_PASS_ON_CPU = 2048
+_TOKENS_PER_PASS = 16384
+_Item = TypeVar("_Item")
+
+
+def trl_arguments(config: GrpoConfig, launch: Launch, updates: int) -> GRPOConfig:
+    """How TRL is told of a run: the episodes of an update are a generation batch, each iteration on them a step."""
+    processes = launch.processes
+    on_cpu = config.device == "cpu" or not torch.cuda.is_available()
+    groups = math.ceil(config.problems_per_update / processes)
+    arguments = GRPOConfig(
+        output_dir=str(config.output_dir),
+        per_device_train_batch_size=groups * config.num_rollouts_per_prompt,
+        num_generations=config.num_rollouts_per_prompt,
+        steps_per_generation=1,
+        gradient_accumulation_steps=1,
+        num_iterations=config.num_iterations,
+        max_steps=updates * config.num_iterations,
+        shuffle_dataset=False,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="linear" if config.lr_schedule == "linear" else "constant_with_warmup",
+        warmup_steps=config.warmup_steps,
+        optim="adamw_torch",
+        weight_decay=0.0,
+        max_grad_norm=config.max_grad_norm,
+        beta=0.0,
+        bf16=config.computes_in_bf16,
+        use_cpu=on_cpu,
+        ddp_find_unused_parameters=False,
+        ddp_backend="gloo" if on_cpu and processes > 1 else None,
+        gradient_checkpointing=None,  # its name of old, on by default there
+        activation_checkpointing=config.gradient_checkpointing,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to=list(config.report_to) or "none",
+        run_name=config.output_dir.name,
+        project="planner-grpo",
+        seed=config.seed,
+        disable_tqdm=True,
+        log_level="error",
+    )
+    use_one_device(arguments)
+    return arguments
+
+
+def is_sharded(arguments: GRPOConfig) -> bool:
+    """Whether no process holds all of the weights in training."""
+    by_launcher = os.environ.get("ACCELERATE_USE_FSDP", "false").lower() in ("1", "true")
+    return by_launcher or arguments.fsdp_plugin_args is not None or arguments.deepspeed_plugin is not None
+
+
+def train(training: Training, arguments: GRPOConfig) -> None:
+    """Make all updates that are due, or those until the run is asked to stop.
+
+    Raises:
+        DivergedError: a loss or a gradient is not a finite number; the weights on disk are those of before.
+        TrainingError: as `Training.experience`.
+        OutputError: a checkpoint or the log cannot be written.
+    """
+    due = training.due()
+    if not due:
+        return
+    host = _PlannerTrainer(training, arguments, due)
+    host.train()
+
+
+class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with the episodes and the loss of a planner; it is also the run's `Host`."""
+
+    def __init__(self, training: Training, arguments: GRPOConfig, due: Sequence[Due]) -> None:
+        self._training = training
+        self._config = training.config
+        self._due = {update.number: update for update in due}
+        take_up = _TakeUp()
+        super().__init__(
+            model=_with_adapters(training),
+            reward_funcs=_unused_reward,
+            args=arguments,
+            train_dataset=_rows(due, self._config, arguments.world_size),
+            processing_class=training.policy.tokenizer,
+            callbacks=[take_up],
+        )
+        self.remove_callback(PrinterCallback)  # only the command prints
+        take_up.host = self
+        check_sharding(self.accelerator)
+        self._loss_settings = LossSettings(
+            self._config.epsilon, self._config.kl_coeff, acting_temperature(self._config)
+        )
+        self._reference = _reference(training) if self._config.kl_reference == "start" else None
+        usual = _TOKENS_PER_PASS_ON_CPU if self.accelerator.device.type == "cpu" else _TOKENS_PER_PASS
+        self._tokens_per_pass = self._config.tokens_per_pass or usual
+        self._experience: Experience | None = None
+        self._lessons: tuple[Lesson, ...] = ()
+        self._totals = Totals()
+        self._steps: list[Step] = []
+        self._seconds = 0.0
+
+    # What the run asks of its host.
+
+    @property
+    def rank(self) -> int:
+        return int(self.accelerator.process_index)
+
+    @property
+    def processes(self) -> int:
+        return int(self.accelerator.num_processes)
+
+    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        return full_weights(self.accelerator, self.model_wrapped)
+
+    def adapter(self) -> dict[str, torch.Tensor]:
+        return {name: tensor.cpu() for name, tensor in adapter_weights(self.accelerator, self.model_wrapped)}
+
+    def optimizer_tensors(self) -> dict[str, torch.Tensor]:
+        return optimizer_tensors(self.accelerator, self.model_wrapped, self.optimizer)
+
+    def gather(self, items: Sequence[_Item]) -> list[_Item]:
+        return gather_objects(self.accelerator, items)
+
+    def any_true(self, flag: bool) -> bool:
+        return any_true(self.accelerator, flag)
+
+    def wait(self) -> None:
+        self.accelerator.wait_for_everyone()
+
+    def report(self, figures: Mapping[str, float], update: int) -> None:
+        super().log(dict(figures) | {"update": update})
+
+    # What TRL asks of us.
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """Roll out the groups that these rows stand for. The lessons stay here: TRL's buffer gets the update alone."""
+        rows = inputs[:: self._config.num_rollouts_per_prompt]
+        due = self._due[rows[0]["update"]]
+        problems = [row["problem"] for row in rows if row["problem"] != _NO_PROBLEM]
+        self._experience = self._training.experience(self, due, problems)
+        started = time.perf_counter()
+        self._lessons = self._with_reference(self._experience.lessons)
+        self._steps, self._seconds = [], time.perf_counter() - started
+        return {"update": torch.full((len(inputs),), due.number)}
+
+    def training_step(
+        self, model: torch.nn.Module, inputs: list[dict[str, Any]], num_items_in_batch: object = None
+    ) -> torch.Tensor:
+        """One step's gradient, in as many passes as fit the memory; nothing where no group anywhere has spread."""
+        model.train()
+        self._prepare_inputs(inputs)
+        started = time.perf_counter()
+        self._totals = self._accumulate(model)
+        self._seconds += time.perf_counter() - started
+        self._step += 1
+        return torch.tensor(self._totals.mean("loss"), device=self.accelerator.device)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Called after each step of the optimizer; after the last one of an update, the update is finished."""
+        if "learning_rate" not in logs:  # the sums at the end of training
+            return
+        if self._totals.choices:
+            # DeepSpeed leaves out a step whose gradient is none, and others take it: neither goes on from here.
+            skipped = bool(self.accelerator.optimizer_step_was_skipped)
+            norm = math.nan if skipped else float(logs["grad_norm"])
+            self._check_finite("norm of the gradient", norm)
+            self._steps.append(Step(self._totals, norm, float(logs["learning_rate"])))
+        if self.state.global_step % self._config.num_iterations:
+            return
+        assert self._experience is not None
+        due = self._due[self.state.global_step // self._config.num_iterations]
+        if self._training.finish(self, due, self._experience, self._steps, self._seconds):
+            self.control.should_training_stop = True
+
+    def _send_telemetry(self) -> None:
+        """Nothing is sent anywhere."""
+
+    def _accumulate(self, model: torch.nn.Module) -> Totals:
+        """Gradients of the mean loss over all processes' choices; returns its sums over all of them."""
+        parts = divide(self._lessons, self._tokens_per_pass)
+        counts = self.gather([(len(parts), sum(lesson.n_choices for lesson in self._lessons))])
+        passes, choices = max(n for n, _ in counts), sum(n for _, n in counts)
+        if not choices:
+            return Totals()
+        totals = Totals()
+        for number in range(passes):
+            # Every process makes as many passes: one short of work repeats a lesson that counts for nothing.
+            part = parts[number] if number < len(parts) else None
+            with one_pass(self.accelerator, model, last=number == passes - 1) as backward:
+                with self.accelerator.autocast():
+                    loss, found = self._pass_loss(model, part)
+                if part is not None:
+                    self._check_finite("loss", found.loss, whole=is_finite(found))
+                    totals += found
+                backward(loss / choices)
+        return sum(self.gather([totals]), Totals())
+
+    def _pass_loss(
+        self, model: torch.nn.Module, part: Sequence[Lesson] | None
+    ) -> tuple[torch.Tensor, Totals]:
+        if part is not None:
+            return pass_loss(self._training.policy, part, self._loss_settings, model=model)
+        log_probs_CO = self._training.policy.log_probs([self._training.filler()], model)
+        return 0.0 * log_probs_CO.sum(), Totals()
+
+    def _with_reference(self, lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
+        """The lessons with the log probabilities of the policy that training started from, where the KL is to it."""
+        if self._config.kl_reference == "old":
+            return tuple(lessons)
+        if self._reference is not None:
+            policy, model, as_it_began = self._reference, None, nullcontext()
+        else:
+            policy, model = self._training.policy, self.model_wrapped
+            as_it_began = self.accelerator.unwrap_model(self.model_wrapped).disable_adapter()
+        # Every process makes as many passes, as a sharded model needs.
+        most = max(self.gather([len(lessons)]))
+        encoded = [lesson.encoded for lesson in lessons]
+        encoded += [self._training.filler()] * (most - len(lessons))
+        with as_it_began, self.accelerator.autocast():
+            found = reference_log_probs(policy, encoded, self._loss_settings.temperature, model=model)
+        return tuple(
+            replace(lesson, reference_log_probs_CO=log_probs_CO)
+            for lesson, log_probs_CO in zip(lessons, found, strict=False)
+        )
+
+    def _check_finite(self, what: str, value: float, *, whole: bool = True) -> None:
+        if math.isfinite(value) and whole:
+            return
+        update = self.state.global_step // self._config.num_iterations + 1
+        raise DivergedError(
+            f"the {what} is {value} in update {update}; lower --learning_rate ({self._config.learning_rate}) or "
+            f"--max_grad_norm ({self._config.max_grad_norm}). {self._training.where_to_go_on()}"
+        )
+
+
+class _TakeUp(TrainerCallback):  # type: ignore[misc]
+    """Begins the run once everything is wrapped, or takes it up where its last session ended."""
+
+    def __init__(self) -> None:
+        self.host: _PlannerTrainer | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        assert self.host is not None
+        training = self.host._training
+        checkpoint = training.resumed_from
+        if checkpoint is not None:
+            load_optimizer_tensors(
+                self.host.accelerator,
+                self.host.model_wrapped,
+                self.host.optimizer,
+                checkpoint.optimizer_tensors(),
+            )
+            state.global_step = checkpoint.progress.update * training.config.num_iterations
+            _set_schedule(self.host.lr_scheduler, state.global_step)
+        training.begin(self.host)
+
+
+def _set_schedule(scheduler: Any, steps: int) -> None:
+    """Put a schedule where it stands after so many steps."""
+    schedule = getattr(scheduler, "scheduler", scheduler)  # accelerate wraps it
+    rates = [
+        rate * factor(steps) for rate, factor in zip(schedule.base_lrs, schedule.lr_lambdas, strict=True)
+    ]
+    for group, rate in zip(schedule.optimizer.param_groups, rates, strict=True):
+        group["lr"] = rate
+    schedule.load_state_dict(
+        schedule.state_dict() | {"last_epoch": steps, "_step_count": steps + 1, "_last_lr": rates}
+    )
+
+
+def _with_adapters(training: Training) -> Any:
+    """The planner's module, with LoRA adapters where they are asked for."""
+    config, module = training.config, training.policy.module
+    if not config.lora_r:
+        return module
+    alpha = 2 * config.lora_r if config.lora_alpha is None else config.lora_alpha
+    lora = LoraConfig(
+        r=config.lora_r,
+        lora_alpha=alpha,
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    with warnings.catch_warnings(), torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name of old
+        model = get_peft_model(module, lora)
+    if training.resumed_from is not None:
+        load_adapter_weights(model, training.resumed_from.adapter_tensors())
+    return model
+
+
+def _reference(training: Training) -> Policy | None:
+    """The planner as training found it, frozen; None where it is the one in training with its adapters off."""
+    if training.config.lora_r:
+        return None
+    with whole_models():
+        reference = Policy.load(
+            training.config.planner_path, device=str(training.policy.device), flag="--planner_model_name"
+        )
+    reference.module.requires_grad_(False)
+    return reference
+
+
+def _rows(due: Sequence[Due], config: GrpoConfig, processes: int) -> Dataset:
+    """A row for each problem of each update; an update that is not full is filled up."""
+    size = math.ceil(config.problems_per_update / processes) * processes
+    rows = [
+        {"prompt": "", "update": update.number, "problem": problem}
+        for update in due
+        for problem in (*update.problems, *[_NO_PROBLEM] * (size - len(update.problems)))
+    ]
+    return Dataset.from_list(rows)
+
+
+def _unused_reward(**columns: Any) -> list[float]:
+    raise AssertionError("rewards are given where the episodes are rolled out")
