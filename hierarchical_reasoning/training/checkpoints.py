@@ -11,11 +11,14 @@ number of the update. Nothing is pickled.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +37,7 @@ _STATE = "training_state"
 _OPTIMIZER = "optimizer.safetensors"
 _ADAPTER = "adapter.safetensors"
 _PROGRESS = "progress.json"
+_LOCK = ".lock"
 _UPDATE = re.compile(r"update-(\d+)")
 
 
@@ -98,6 +102,36 @@ class Checkpoints:
             raise OutputError(
                 f"checkpoints cannot be written to {self.directory} ({error.strerror}); choose another --output_dir"
             ) from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other runs out of the directory for the block.
+
+        Raises:
+            OutputError: another process is training there, or the file system has no locks.
+        """
+        path = self.directory / _LOCK
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise OutputError(
+                f"{path} cannot be written ({error.strerror}); choose another --output_dir"
+            ) from error
+        try:
+            # Of this process alone: no worker that outlives it keeps the lock.
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            taken = error.errno in (errno.EACCES, errno.EAGAIN)
+            raise OutputError(
+                f"another process is training in {self.directory}; wait until it ends, or choose another --output_dir"
+                if taken
+                else f"the file system of {path} cannot lock files ({error.strerror}); choose another --output_dir"
+            ) from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
 
     def finished(self) -> dict[int, Path]:
         """The checkpoints that are there, by update; none where there is no such directory."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from anyio.from_thread import BlockingPortal
 
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.training.assembly import TrainingParts
+from hierarchical_reasoning.training.checkpoints import Checkpoints
 from hierarchical_reasoning.training.experience import count_updates
 from hierarchical_reasoning.training.log import Record
 from hierarchical_reasoning.training.rollouts import Waiting
@@ -64,21 +66,24 @@ def train_planner(
     from hierarchical_reasoning.training.sharding import whole_models
 
     arguments = trl_host.trl_arguments(parts.config, launch, count_updates(parts.config, len(parts.problems)))
-    with whole_models():
-        training = Training(
-            parts,
-            backends,
-            portal,
-            resume=resume,
-            acting_device=str(arguments.device),
-            policy_device="cpu" if trl_host.is_sharded(arguments) else str(arguments.device),
-            report=report,
-            waiting=waiting,
-            stop_requested=stop_requested,
-            share=(launch.rank, launch.processes),
-            rewards_shuffled=rewards_shuffled,
-        )
-    with training:
-        begins(training)
-        trl_host.train(training, arguments)
-        return training.result()
+    checkpoints = Checkpoints(parts.config.output_dir)
+    checkpoints.make_directory()
+    with checkpoints.locked() if launch.rank == 0 else nullcontext():
+        with whole_models():
+            training = Training(
+                parts,
+                backends,
+                portal,
+                resume=resume,
+                acting_device=str(arguments.device),
+                policy_device="cpu" if trl_host.is_sharded(arguments) else str(arguments.device),
+                report=report,
+                waiting=waiting,
+                stop_requested=stop_requested,
+                share=(launch.rank, launch.processes),
+                rewards_shuffled=rewards_shuffled,
+            )
+        with training:
+            begins(training)
+            trl_host.train(training, arguments)
+            return training.result()

@@ -177,7 +177,6 @@ class Training:
         self._share = share
         self._checkpoints = Checkpoints(config.output_dir)
         self.resumed_from: Checkpoint | None = self._checkpoints.find(parts.settings, resume=resume)
-        self._checkpoints.make_directory()
         with_lora = config.lora_r > 0
         merged = str(self.resumed_from.path) if self.resumed_from else config.planner_path
         flag = "--output_dir" if self.resumed_from else "--planner_model_name"

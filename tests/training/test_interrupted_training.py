@@ -24,7 +24,7 @@ from hierarchical_reasoning.training.checkpoints import Checkpoints
 from llm_backends.scripted_server import ScriptedServer
 
 ROOT = Path(__file__).parents[2]
-KILLS = 15
+KILLS = 10
 IN_FLIGHT = 8
 
 
@@ -172,6 +172,22 @@ def test_asked_to_stop_it_finishes_its_update_and_makes_a_checkpoint(
     assert not (tmp_path / "out" / "resume_requested").exists()
     numbers = [r["update"] for r in log_of(tmp_path / "out") if r["kind"] == "update"]
     assert numbers == list(range(1, 2 * (done // 2 + 1) + 1))
+
+
+def test_two_runs_do_not_write_to_one_directory(
+    tmp_path: Path, planner_model: Path, server: ScriptedServer
+) -> None:
+    running = command(tmp_path, planner_model, server)
+    with subprocess.Popen(running, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        for line in first.stdout:
+            if line.startswith("update 1 "):
+                break
+        second = subprocess.run([*running, "--resume"], capture_output=True, text=True, check=False)
+        first.kill()
+    assert second.returncode == 2
+    assert f"another process is training in {tmp_path / 'out'}" in second.stderr
+    assert "Traceback" not in second.stderr
 
 
 def test_a_full_disk_leaves_earlier_checkpoints_whole(
