@@ -113,12 +113,6 @@ def measure_now(
     return asyncio.run(measure(seed, ids, mode, overrides, **planner))
 
 
-def measured_alone(
-    seed: int, ids: Sequence[str], mode: Mode, overrides: dict[str, Any], settings: dict[str, Any]
-) -> Row:
-    return asyncio.run(measure(seed, ids, mode, overrides, **settings))
-
-
 def alone(function: Callable[..., Row], *arguments: Any) -> Row:
     """In a process of its own, so that its processor time and memory are its own."""
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:

@@ -160,7 +160,9 @@ train.add_command(report)
     type=float,
     help=f"Weight of 1/(1 + characters written) beside the 1 for a correct answer. {_default('length_reward_weight')}",
 )
-@_rollouts("--max_concurrency", type=int, help=f"Episodes in flight. {_default('max_concurrency')}")
+@_rollouts(
+    "--max_concurrency", type=int, help=f"Episodes in flight, in each process. {_default('max_concurrency')}"
+)
 @_rollouts(
     "--max_retries",
     type=int,
@@ -181,7 +183,7 @@ train.add_command(report)
 @_update(
     "--num_iterations",
     type=int,
-    help=f"Steps from the same episodes; clip and KL act from the second on. {_default('num_iterations')}",
+    help=f"Steps from the same episodes; the clip acts from the second on. {_default('num_iterations')}",
 )
 @_update(
     "--filter_groups/--no_filter_groups",
@@ -210,9 +212,7 @@ train.add_command(report)
     help=f"Reward minus the group's mean; mean divides by the standard deviation too. {_default('advantage_type')}",
 )
 @_update("--epsilon", type=float, help=f"Ratios are clipped to 1 +- this. {_default('epsilon')}")
-@_update(
-    "--kl_coeff", type=float, help=f"Weight of KL(old || new), exact over options. {_default('kl_coeff')}"
-)
+@_update("--kl_coeff", type=float, help=f"Weight of the KL, exact over options. {_default('kl_coeff')}")
 @_update(
     "--kl_reference",
     type=click.Choice(get_args(KlReference)),
@@ -225,7 +225,9 @@ train.add_command(report)
 @_devices("--lora_r", type=int, help=f"Rank of LoRA adapters; 0 trains all weights. {_default('lora_r')}")
 @_devices("--lora_alpha", type=int, help="Their scale. [default: twice --lora_r]")
 @_devices(
-    "--bf16/--no_bf16", default=None, help="Passes in bfloat16; weights stay float32. [default: on a GPU]"
+    "--bf16/--no_bf16",
+    default=None,
+    help="Passes in bfloat16; what is trained stays float32. [default: on a GPU]",
 )
 @_devices(
     "--gradient_checkpointing/--no_gradient_checkpointing",

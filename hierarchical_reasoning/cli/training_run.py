@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import time
 from collections.abc import Iterator
@@ -17,12 +18,14 @@ from hierarchical_reasoning.cli.failures import Broken, Interrupted
 from hierarchical_reasoning.cli.serving import served
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.errors import TrainingError
+from hierarchical_reasoning.wording import counted
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.training.log import EvaluationRecord, Record, UpdateRecord
     from hierarchical_reasoning.training.sharding.launch import Launch
     from hierarchical_reasoning.training.trainer import Trained, Training
 
+_ONE_SIGNAL_S = 1.0
 RESUME_REQUESTED = "resume_requested"
 """File in ``--output_dir``: the run was asked by SIGUSR1 to stop, made a checkpoint, and is to be gone on with."""
 
@@ -34,10 +37,12 @@ class Requeue(click.ClickException):
 
 
 class StopSignals:
-    """SIGINT, SIGTERM and SIGUSR1 ask the run to end after the update it is in; the second SIGINT ends it at once."""
+    """SIGINT, SIGTERM and SIGUSR1 ask the run to end after the update it is in. SIGINT again ends it at once; what
+    comes within moments of the first is the same one, which a launcher passes on as well."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._received_at = 0.0
 
     @contextmanager
     def handled(self) -> Iterator[None]:
@@ -49,13 +54,16 @@ class StopSignals:
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-    def requested(self) -> bool:
-        return self.received is not None
+    def requested(self) -> int:
+        """The number of the signal; 0: none came."""
+        return self.received or 0
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number != signal.SIGUSR1:
-            raise KeyboardInterrupt
-        self.received = signal.Signals(number)
+        if self.received is not None:
+            if number == signal.SIGINT and time.monotonic() - self._received_at > _ONE_SIGNAL_S:
+                raise KeyboardInterrupt
+            return
+        self.received, self._received_at = signal.Signals(number), time.monotonic()
         click.echo(
             f"{self.received.name}: the run ends with this update and a checkpoint"
             + ("; once more ends it at once" if number == signal.SIGINT else ""),
@@ -75,14 +83,17 @@ def train(config: GrpoConfig, *, resume: bool) -> None:
 
     from hierarchical_reasoning.backends import make_backends
     from hierarchical_reasoning.training.assembly import check_training, prepare_training
+    from hierarchical_reasoning.training.checkpoints import Checkpoints
     from hierarchical_reasoning.training.run import check_packages, train_planner
     from hierarchical_reasoning.training.sharding import whole_models
     from hierarchical_reasoning.training.sharding.launch import check_launch
 
     check_packages(config.report_to)
+    Checkpoints(config.output_dir).make_directory()
+    (config.output_dir / RESUME_REQUESTED).unlink(missing_ok=True)
     check_training(config)
     launch = check_launch(problems_per_update=config.problems_per_update, device=config.device)
-    config = config.model_copy(update={"device": launch.device})
+    config = config.model_copy(update={"device": launch.device, **_shared_out(config, launch)})
     display = TrainingDisplay(config, launch)
     stop = StopSignals()
     try:
@@ -93,7 +104,6 @@ def train(config: GrpoConfig, *, resume: bool) -> None:
         ):
             parts = portal.call(partial(prepare_training, config, serving=serving))
             display.prepared(len(parts.problems), (*launch.notes, *parts.notes))
-            (config.output_dir / RESUME_REQUESTED).unlink(missing_ok=True)
             with whole_models():
                 opened = portal.call(make_backends, serving)  # there: a cache belongs to its thread
             with portal.wrap_async_context_manager(opened) as backends:
@@ -115,16 +125,41 @@ def train(config: GrpoConfig, *, resume: bool) -> None:
         raise Interrupted(f"interrupted; {_what_is_kept(config.output_dir)}") from None
     display.end(trained)
     if trained.stopped:
-        _end_as_asked(config, launch, stop, trained)
+        _end_as_asked(config, launch, trained)
 
 
-def _end_as_asked(config: GrpoConfig, launch: Launch, stop: StopSignals, trained: Trained) -> None:
+def _shared_out(config: GrpoConfig, launch: Launch) -> dict[str, object]:
+    """Limits that hold for all processes together, as each of them keeps to them."""
+    if config.requests_per_minute is None:
+        return {}
+    return {"requests_per_minute": config.requests_per_minute / launch.processes}
+
+
+def _end_as_asked(config: GrpoConfig, launch: Launch, trained: Trained) -> None:
     where = f"update {trained.updates} is finished; go on from {trained.last.resolve()} with --resume"
-    if stop.received in (signal.SIGINT, signal.SIGTERM):
+    if trained.stopped != signal.SIGUSR1:
         raise Interrupted(f"interrupted; {where}")
     if launch.rank == 0:
         (config.output_dir / RESUME_REQUESTED).touch()
     raise Requeue(f"stopped by SIGUSR1; {where}")
+
+
+def _used_with(config: GrpoConfig, planner: Path) -> list[str]:
+    """The main command with this planner, as it was trained."""
+    usual = GrpoConfig(planner_model_name=config.planner_model_name)
+    named = {
+        "planner_model_name": planner,
+        "label_level": config.label_level,
+        "max_reasoning_steps": config.max_steps_per_episode,
+        "num_icl_examples": config.n_examples,
+        "temperature": config.temperature,
+    }
+    same = ("tree_model_path", "prompt_style", "prompts_dir", "examples_file", "base_url", "vllm_base_url")
+    named |= {name: getattr(config, name) for name in same if getattr(config, name) != getattr(usual, name)}
+    if config.reasoning_model_name != usual.reasoning_model_name:
+        named |= {"model_name": config.reasoning_model_name, "llm_framework": config.framework}
+    flags = [text for name, value in named.items() for text in (f"--{name}", str(value))]
+    return ["python", "hierarchical_reasoning.py", *flags]
 
 
 def _what_is_kept(output_dir: Path) -> str:
@@ -167,7 +202,7 @@ class TrainingDisplay:
         elif resume:
             self.line(f"--resume: no checkpoint in {self._config.output_dir}; a new run begins")
         self.line(
-            f"{training.updates} updates of {self._config.problems_per_update} problems x "
+            f"{counted(training.updates, 'update')} of up to {counted(self._config.problems_per_update, 'problem')} x "
             f"{self._config.num_rollouts_per_prompt} episodes; log, traces and checkpoints: {self._config.output_dir}"
         )
 
@@ -181,21 +216,29 @@ class TrainingDisplay:
         if trained.learned_nothing:
             self.line(
                 "ATTENTION: nothing was learned, since the rollouts of every problem had equal rewards; raise "
-                "--num_rollouts_per_prompt or --planner_temperature, or take problems that are solved now and then"
+                "--num_rollouts_per_prompt, --planner_temperature or --max_steps_per_episode, or take problems that "
+                "are solved now and then"
             )
         config = self._config
         chosen = trained.best or trained.last
         if trained.best is not None and trained.best.resolve() != trained.last.resolve():
             self.line(f"best on held-out problems: {trained.best.resolve().name}")
+        self._compare_with_start(trained)
         if trained.report is not None:
             for note in trained.report.notes:
                 self.line(f"note: {note}")
             self.line(f"curves: {trained.report.html}")
-        self.line(
-            f"the planner is in {chosen}; use it with hierarchical_reasoning.py --planner_model_name {chosen} "
-            f"--label_level {config.label_level} --max_reasoning_steps {config.max_steps_per_episode} "
-            f"--num_icl_examples {config.n_examples}"
-        )
+        self.line(f"the planner is in {chosen}; use it with {shlex.join(_used_with(config, chosen))}")
+
+    def _compare_with_start(self, trained: Trained) -> None:
+        greedy = [record for record in trained.evaluations if record.mode == "greedy"]
+        start = [record.correct for record in greedy if record.update == 0]
+        later = [record.correct for record in greedy if record.update > 0]
+        if start and later and max(later) <= start[0]:
+            self.line(
+                f"ATTENTION: no checkpoint solved more held-out problems, greedily, than the planner before training "
+                f"({start[0]} of {greedy[0].n})"
+            )
 
     def _show_evaluation(self, record: EvaluationRecord) -> None:
         when = "before training" if record.update == 0 else f"after update {record.update}"

@@ -29,6 +29,7 @@ from safetensors.torch import load_file, save_file
 
 from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.journal.file import differences, sync_directory
+from hierarchical_reasoning.training.log import LOG_NAME
 from taxonomy.atomic import make_staging_directory
 
 LAST = "last"
@@ -39,6 +40,8 @@ _ADAPTER = "adapter.safetensors"
 _PROGRESS = "progress.json"
 _LOCK = ".lock"
 _UPDATE = re.compile(r"update-(\d+)")
+_OURS = re.compile(r"\.?update-\d+")
+"""Whole checkpoints, and those that were being written."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,11 @@ class Checkpoints:
         """
         found = self.finished()
         if not found:
+            if not resume and (self.directory / LOG_NAME).exists():
+                raise ConfigError(
+                    f"{self.directory} holds the log of a run that made no checkpoint; begin it again by --resume, "
+                    "which drops that log, or choose another --output_dir"
+                )
             return None
         if not resume:
             raise ConfigError(
@@ -187,12 +195,8 @@ class Checkpoints:
             (own / _PROGRESS).write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
 
         try:
-            if not path.exists():  # an earlier session may have ended between this one and its links
-                _write_folder(path, write)
-            self._link(LAST, path)
-            if progress.best is not None:
-                self._link(BEST, self.directory / f"update-{progress.best.update}")
-            self._drop_others()
+            _write_folder(path, write)
+            self.settle(progress)
         except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
             reason = getattr(error, "strerror", None) or error
             raise OutputError(
@@ -200,6 +204,16 @@ class Checkpoints:
                 "with --resume, or choose another --output_dir"
             ) from error
         return Checkpoint(path, progress)
+
+    def settle(self, progress: Progress) -> None:
+        """Point ``last`` and ``best`` to what they name, and drop what neither names, also what a kill left behind."""
+        self._link(LAST, self.directory / f"update-{progress.update}")
+        if progress.best is not None:
+            self._link(BEST, self.directory / f"update-{progress.best.update}")
+        kept = {(self.directory / name).resolve() for name in (LAST, BEST)}
+        for path in self.directory.iterdir():
+            if path.is_dir() and path.resolve() not in kept and _OURS.match(path.name):
+                shutil.rmtree(path)
 
     def named(self, link: str) -> Path | None:
         """``last`` or ``best``; None where there is none yet."""
@@ -212,12 +226,6 @@ class Checkpoints:
         beside.symlink_to(target.name, target_is_directory=True)
         beside.replace(self.directory / name)
         sync_directory(self.directory)
-
-    def _drop_others(self) -> None:
-        kept = {(self.directory / name).resolve() for name in (LAST, BEST)}
-        for path in self.finished().values():
-            if path.resolve() not in kept:
-                shutil.rmtree(path)
 
 
 def _read_progress(path: Path) -> Progress:
@@ -237,6 +245,8 @@ def _write_folder(target: Path, write: Callable[[Path], None]) -> None:
     try:
         write(staging)
         for path in staging.rglob("*"):
+            if path.is_file():  # weights are written for their owner alone
+                path.chmod((staging.stat().st_mode | 0o600) & 0o666)
             _sync(path)
         staging.rename(target)
     except BaseException:

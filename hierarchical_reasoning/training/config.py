@@ -140,12 +140,13 @@ class GrpoConfig(ReasoningConfig):
 
     def affecting_weights(self) -> dict[str, object]:
         """The settings that a resumed run must share: all that can change the weights after an update. Files stand for
-        what is in them, which :attr:`TrainingParts.content` has."""
+        what is in them, which `TrainingParts.settings` has; what is measured decides which checkpoint is the best."""
         free = {
-            "data_file", "eval_file", "eval_rows", "eval_every", "save_every", "report_to", "output_dir",
+            "data_file", "eval_every", "save_every", "report_to", "output_dir",
             "tree_model_path", "prompts_dir", "examples_file", "device", "tokens_per_pass", "gradient_checkpointing",
             "base_url", "api_key_env", "high_level_base_url", "high_level_api_key_env", "reasoner_patience",
         }  # fmt: skip
         if self.lr_schedule == "constant":
             free.add("epochs")
-        return self.model_dump(mode="json", exclude=free | HOW_ASKED)
+        same = self.model_dump(mode="json", exclude=free | HOW_ASKED)
+        return same | {"bf16": self.computes_in_bf16}

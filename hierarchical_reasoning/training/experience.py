@@ -52,9 +52,16 @@ class Gatherer:
     rewards_shuffled: bool = False
     """An ablation: rewards change places among all episodes of a generation batch, so they say nothing of choices."""
 
-    async def gather(self, update: int, problems: Sequence[Problem]) -> Experience:
+    async def gather(
+        self, update: int, problems: Sequence[Problem], everyones: Sequence[Problem]
+    ) -> Experience:
         """The episodes of these problems; with ``filter_groups``, groups without spread are replaced by those of other
-        problems, for at most ``max_num_gen_batches`` batches in all.
+        problems, for at most ``max_num_gen_batches`` batches in all. Which others depends on how many processes share
+        the update.
+
+        Args:
+            problems: this process's.
+            everyones: those of the update in all processes.
 
         Raises:
             TrainingError, UsageError, BackendError: as `Rollouts.collect`.
@@ -66,7 +73,7 @@ class Gatherer:
         collected: list[Collected] = []
         groups = without_spread = 0
         due = list(problems)
-        spare = self._replacements(update, problems)
+        spare = self._replacements(update, everyones)
         while due:
             batch = await self.rollouts.collect(
                 due, self.config.num_rollouts_per_prompt, self._sampling(update)
@@ -103,11 +110,11 @@ class Gatherer:
         temperature = self.config.planner_sampling_temperature if self.config.sample_action else 0.0
         return Sampling(temperature=temperature, seed=draw_seed(self.config.seed, update))
 
-    def _replacements(self, update: int, problems: Sequence[Problem]) -> list[Problem]:
+    def _replacements(self, update: int, everyones: Sequence[Problem]) -> list[Problem]:
         """Problems to take in place of others, in the order to take them; of this process alone."""
         if not self.config.filter_groups:
             return []
-        taken = {problem.id for problem in problems}
+        taken = {problem.id for problem in everyones}
         others = [problem for problem in self.problems if problem.id not in taken]
         random.Random(f"{self.config.seed}/replacements/{update}").shuffle(others)
         index, count = self.share

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -105,6 +106,8 @@ class JsonLines:
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(_lines(records))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
             raise OutputError(
                 f"{self.path} cannot be written ({error.strerror}); make room, then go on with --resume, or choose "

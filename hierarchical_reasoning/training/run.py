@@ -41,7 +41,7 @@ def train_planner(
     report: Callable[[Record], None] = silent,
     begins: Callable[[Training], None] = silent,
     waiting: Callable[[Waiting], None] = silent,
-    stop_requested: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], int] = lambda: 0,
     rewards_shuffled: bool = False,
 ) -> Trained:
     """Train the planner to the end, or until it is asked to stop.
@@ -54,7 +54,7 @@ def train_planner(
         report: gets every record of the log as it is written, in the first process.
         begins: is told once everything is loaded and checked.
         waiting: is told when the reasoner is gone and the run waits for it.
-        stop_requested: asked after every update.
+        stop_requested: asked after every update; not 0, such as the number of a signal, stops the run.
         rewards_shuffled: an ablation; see `Gatherer`.
 
     Raises:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -17,7 +18,7 @@ import torch
 from anyio.from_thread import BlockingPortal
 
 from hierarchical_reasoning.backends import Backends
-from hierarchical_reasoning.errors import OutputError
+from hierarchical_reasoning.errors import ConfigError, OutputError, ReasoningError
 from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
@@ -52,7 +53,7 @@ from hierarchical_reasoning.training.policy import Decision, EncodedEpisode, Pol
 from hierarchical_reasoning.training.report import Report, write_report
 from hierarchical_reasoning.training.rollouts import Episode, Waiting, failures
 from hierarchical_reasoning.training.update import Totals
-from llm_backends import Message
+from llm_backends import BackendError, Message
 from llm_backends.local import LocalBackend
 from llm_backends.local.loading import DtypeName
 from taxonomy.atomic import write_atomically
@@ -92,8 +93,8 @@ class Trained:
     evaluations: tuple[EvaluationRecord, ...]
     learned_nothing: bool
     """No group of the whole run had spread, so no gradient was ever taken."""
-    stopped: bool
-    """It was asked to stop, and is to be gone on with."""
+    stopped: int
+    """Not 0: it was asked to stop, and is to be gone on with; what `stop_requested` gave, in some process."""
     report: Report | None
     """None where nothing was left to do, and in all processes but the first."""
 
@@ -118,9 +119,6 @@ class Host(Protocol):
 
     def gather(self, items: Sequence[_Item]) -> list[_Item]:
         """Those of all processes, in their order. Collective."""
-
-    def any_true(self, flag: bool) -> bool:
-        """Whether it holds in some process. Collective."""
 
     def wait(self) -> None:
         """Until all processes are here. Collective."""
@@ -147,7 +145,7 @@ class Training:
         policy_device: str = "auto",
         report: Callable[[Record], None] = silent,
         waiting: Callable[[Waiting], None] = silent,
-        stop_requested: Callable[[], bool] = lambda: False,
+        stop_requested: Callable[[], int] = lambda: 0,
         share: tuple[int, int] = (0, 1),
         rewards_shuffled: bool = False,
     ) -> None:
@@ -160,7 +158,7 @@ class Training:
             policy_device: where the weights in training are loaded.
             report: gets every record of the log as it is written.
             waiting: is told when a reasoner is gone and the run waits for it.
-            stop_requested: asked after every update; a run that is stopped makes a checkpoint first.
+            stop_requested: asked after every update; not 0 stops the run once it has made a checkpoint.
             share: which of how many processes this is.
             rewards_shuffled: see `Gatherer`.
 
@@ -177,6 +175,8 @@ class Training:
         self._share = share
         self._checkpoints = Checkpoints(config.output_dir)
         self.resumed_from: Checkpoint | None = self._checkpoints.find(parts.settings, resume=resume)
+        if self.resumed_from is not None and share[0] == 0:
+            self._checkpoints.settle(self.resumed_from.progress)
         with_lora = config.lora_r > 0
         merged = str(self.resumed_from.path) if self.resumed_from else config.planner_path
         flag = "--output_dir" if self.resumed_from else "--planner_model_name"
@@ -199,7 +199,7 @@ class Training:
         self._done = self.resumed_from.progress.update if self.resumed_from else 0
         self._best = self.resumed_from.progress.best if self.resumed_from else None
         self._learned = self.resumed_from.progress.learned if self.resumed_from else False
-        self._stopped = False
+        self._stopped = 0
         self._written: Report | None = None
 
     def __enter__(self) -> Training:
@@ -228,11 +228,18 @@ class Training:
 
     def begin(self, host: Host) -> None:
         """Take up the log, and measure the planner where nothing was learned yet."""
+        where = host.gather([self._done])
+        if len(set(where)) > 1:
+            raise ConfigError(
+                f"the processes found checkpoints of different updates in {self.config.output_dir} "
+                f"({', '.join(map(str, where))}); choose an --output_dir that all of them see alike"
+            )
         if host.rank == 0:
             kept = self._done if self.resumed_from else _NOTHING
             self._write_settings()
             self._records = [record_from(fields) for fields in self._log.keep_until(kept)]
             self._files.keep_until(kept)
+        host.wait()
         if not self.resumed_from:
             self._evaluate(host, 0)
 
@@ -243,11 +250,13 @@ class Training:
             TrainingError: the reasoner is gone, or more than half of the episodes failed.
         """
         self._acting.refresh(host.weights())
-        chosen = [self.parts.problems[index] for index in problems]
-        experience = self._portal.call(self._gatherer.gather, due.number, chosen)
-        if experience.episodes:
-            self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
-        self._check_enough(due, experience)
+        everyones = [self.parts.problems[index] for index in due.problems]
+        own = [self.parts.problems[index] for index in problems]
+        with _failing_together(host):
+            experience: Experience = self._portal.call(self._gatherer.gather, due.number, own, everyones)
+            if experience.episodes:
+                self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
+        self._check_enough(host, due, experience)
         return experience
 
     def finish(
@@ -260,7 +269,7 @@ class Training:
         self._record(record)
         host.report(_figures(record), due.number)
         last = due.number == self.updates
-        stop = host.any_true(self._stop_requested()) and not last
+        stop = 0 if last else max(host.gather([int(self._stop_requested())]))
         every = self.config.eval_every
         better = False
         if last or (every and due.number % every == 0):
@@ -268,9 +277,9 @@ class Training:
         if last or stop or better or due.number % self.config.save_every == 0:
             self._save(host)
             if host.rank == 0:
-                self._written = write_report(self.config.output_dir, pngs=last or stop)
+                self._written = write_report(self.config.output_dir, pngs=last or stop > 0)
         self._stopped = stop
-        return stop
+        return stop > 0
 
     def filler(self) -> EncodedEpisode:
         """The shortest thing to compute: for a process that has nothing to learn in a pass of all processes."""
@@ -279,6 +288,8 @@ class Training:
 
     def result(self) -> Trained:
         """Raises TrainingError where there is no checkpoint, which is where no update was made."""
+        if self._written is None and self._share[0] == 0:
+            self._written = write_report(self.config.output_dir)
         last = self._checkpoints.named(LAST)
         if last is None:
             raise TrainingError(f"no update was made, and there is no checkpoint in {self.config.output_dir}")
@@ -299,11 +310,14 @@ class Training:
             return "There is no checkpoint yet."
         return f"The last good checkpoint is {last.resolve()}; go on from it with --resume."
 
-    def _check_enough(self, due: Due, experience: Experience) -> None:
-        failed = [episode for episode in experience.episodes if episode.reward is None]
-        if 2 * len(failed) > len(experience.episodes):
+    def _check_enough(self, host: Host, due: Due, experience: Experience) -> None:
+        """Of the episodes of all processes, so that all of them stop or none does."""
+        failed = sum(episode.reward is None for episode in experience.episodes)
+        said = failures(experience.episodes) if failed else ""
+        counts = host.gather([(failed, len(experience.episodes), said)])
+        if 2 * sum(n for n, _, _ in counts) > sum(n for _, n, _ in counts):
             raise TrainingError(
-                f"update {due.number} has too little to learn from: {failures(experience.episodes)}. "
+                f"update {due.number} has too little to learn from: {'; '.join(s for _, _, s in counts if s)}. "
                 f"{self.where_to_go_on()}"
             )
 
@@ -350,11 +364,14 @@ class Training:
 
     def _save(self, host: Host) -> None:
         progress = Progress(self._done, self._learned, self._best, self.parts.settings)
-        weights = {name: tensor.detach().cpu() for name, tensor in host.weights()}
+        weights = {}
+        for name, tensor in host.weights():  # all processes take part, and the first one keeps them
+            if host.rank == 0:
+                weights[name] = tensor.detach().cpu()
         state = TrainingState(progress, host.optimizer_tensors(), host.adapter())
-        if host.rank == 0:
-            self._checkpoints.save(state, lambda folder: self._write_planner(folder, weights))
-        host.wait()
+        with _failing_together(host):
+            if host.rank == 0:
+                self._checkpoints.save(state, lambda folder: self._write_planner(folder, weights))
 
     def _write_planner(self, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
         self.policy.save(folder, weights)
@@ -366,6 +383,21 @@ class Training:
         self._records.append(record)
         self._log.append(as_json(record))
         self._report(record)
+
+
+@contextmanager
+def _failing_together(host: Host) -> Iterator[None]:
+    """An error of one process in the block ends all of them, each with a message. Collective."""
+    error: Exception | None = None
+    try:
+        yield
+    except (ReasoningError, BackendError) as found:
+        error = found
+    said = host.gather([] if error is None else [f"{type(error).__name__}: {error}"])
+    if error is not None:
+        raise error
+    if said:
+        raise TrainingError(f"another process cannot go on: {said[0]}")
 
 
 @dataclass(frozen=True)

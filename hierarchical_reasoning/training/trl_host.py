@@ -34,7 +34,6 @@ from hierarchical_reasoning.training.experience import Experience, acting_temper
 from hierarchical_reasoning.training.policy import Policy
 from hierarchical_reasoning.training.sharding import (
     adapter_weights,
-    any_true,
     check_sharding,
     full_weights,
     gather_objects,
@@ -61,6 +60,7 @@ _NO_PROBLEM = -1
 """In a batch that is not full, so that every process gets as many rows."""
 _TOKENS_PER_PASS_ON_CPU = 2048
 _TOKENS_PER_PASS = 16384
+_LONGEST_WAIT_S = 24 * 3600
 _Item = TypeVar("_Item")
 
 
@@ -93,6 +93,8 @@ def trl_arguments(config: GrpoConfig, launch: Launch, updates: int) -> GRPOConfi
         ddp_backend="gloo" if on_cpu and processes > 1 else None,
         gradient_checkpointing=None,  # its name of old, on by default there
         activation_checkpointing=config.gradient_checkpointing,
+        # A process with little to do waits for the others' episodes, and they for their reasoner.
+        ddp_timeout=_LONGEST_WAIT_S + int(config.reasoner_patience),
         logging_steps=1,
         logging_nan_inf_filter=False,
         save_strategy="no",
@@ -182,9 +184,6 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
     def gather(self, items: Sequence[_Item]) -> list[_Item]:
         return gather_objects(self.accelerator, items)
 
-    def any_true(self, flag: bool) -> bool:
-        return any_true(self.accelerator, flag)
-
     def wait(self) -> None:
         self.accelerator.wait_for_everyone()
 
@@ -250,11 +249,12 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
             with one_pass(self.accelerator, model, last=number == passes - 1) as backward:
                 with self.accelerator.autocast():
                     loss, found = self._pass_loss(model, part)
-                if part is not None:
-                    self._check_finite("loss", found.loss, whole=is_finite(found))
-                    totals += found
+                totals += found
                 backward(loss / choices)
-        return sum(self.gather([totals]), Totals())
+        everyones = sum(self.gather([totals]), Totals())
+        # Of all processes, so that all of them stop here, before the step.
+        self._check_finite("loss", everyones.loss, whole=is_finite(everyones))
+        return everyones
 
     def _pass_loss(
         self, model: torch.nn.Module, part: Sequence[Lesson] | None

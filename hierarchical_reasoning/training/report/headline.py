@@ -82,7 +82,11 @@ def headline(log: TrainingLog) -> Headline:
             mode=mode,
             first=records[0],
             last=records[-1] if len(records) > 1 else None,
-            best=max(records, key=lambda record: (record.accuracy, -record.update)),
+            # Of those that there is a planner of, where there are any.
+            best=max(
+                [record for record in records if record.update] or records,
+                key=lambda record: (record.accuracy, -record.update),
+            ),
         )
         for mode, records in log.evaluations_by_mode().items()
     )
