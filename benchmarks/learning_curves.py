@@ -9,6 +9,8 @@ from statistics import mean, stdev
 from typing import Any, Literal
 
 MODES: tuple[Literal["greedy", "sampled"], ...] = ("greedy", "sampled")
+_FEWEST_FOR_AN_INTERVAL = 3
+"""Seeds; of fewer, each is drawn by itself."""
 ARMS = ("trained", "shuffled")
 Row = Mapping[str, Any]
 Mean = dict[str, float]
@@ -145,7 +147,7 @@ def _draw_held_out(
             (-0.6 - offset, summary[mode]["before"]),
             (updates[-1] + 0.6 + offset, summary[mode][arm]["after"]),
         )
-        for x, found in ends:
+        for x, found in ends if len(own) >= _FEWEST_FOR_AN_INTERVAL else ends[:1]:
             centre = 100 * found["mean"]
             low, high = _within(100 * found["low"]), _within(100 * found["high"])
             axis.errorbar(x, centre, [[centre - low], [high - centre]], fmt="o", color=colour, capsize=3)
@@ -158,6 +160,10 @@ def _draw_held_out(
 def _draw_mean(
     axis: Any, x: Sequence[int], curves: Sequence[Sequence[float]], colour: str, label: str
 ) -> None:
+    if len(curves) < _FEWEST_FOR_AN_INTERVAL:
+        for number, curve in enumerate(curves):
+            axis.plot(x, curve, color=colour, marker=".", linewidth=1, label=label if number == 0 else None)
+        return
     found = [over_seeds(values) for values in zip(*curves, strict=True)]
     axis.plot(x, [each["mean"] for each in found], color=colour, marker=".", label=label)
     lows, highs = [each["low"] for each in found], [each["high"] for each in found]

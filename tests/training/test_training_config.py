@@ -62,7 +62,8 @@ def changes(tmp_path: Path, planner_model: Path, **changed: Any) -> list[str]:
 
 def test_a_resumed_run_shares_all_that_can_change_the_weights(tmp_path: Path, planner_model: Path) -> None:
     assert changes(tmp_path, planner_model, max_concurrency=3, reasoner_patience=1, no_cache=True) == []
-    assert changes(tmp_path, planner_model, eval_rows=3, cache_dir=tmp_path / "other") == []
+    assert changes(tmp_path, planner_model, eval_every=3, cache_dir=tmp_path / "other") == []
+    assert changes(tmp_path, planner_model, eval_rows=3) == ["eval_rows: 6 before, 3 now"]
     assert changes(tmp_path, planner_model, planner_temperature=0.5) == [
         "planner_temperature: None before, 0.5 now"
     ]
