@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from main_run import solved
 
-from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.assets import MODEL, TEST_PROBLEMS
 from hierarchical_reasoning.backends import Backends, make_backends
 from hierarchical_reasoning.config import RunConfig
-from hierarchical_reasoning.observer import Observer
-from hierarchical_reasoning.runner import execute, open_journal
 from hierarchical_reasoning.training.config import GrpoConfig
 
 Mode = Literal["greedy", "sampled"]
@@ -56,12 +54,7 @@ async def measure(
             no_cache=True,
             **settings,
         )
-        run = assemble(config)
-        journal, _ = open_journal(run, resume=False)
-        with journal:
-            async with make_backends(config) as backends:
-                finished = await execute(run, backends, journal, Observer())
-            summary = finished.results.summary
+        summary = await solved(config)
     return {
         "correct": summary.accuracy.correct,
         "n": summary.accuracy.n,

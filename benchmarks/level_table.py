@@ -15,12 +15,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hierarchical_reasoning.assembly import assemble
+from main_run import solved
+
 from hierarchical_reasoning.assets import MODEL
-from hierarchical_reasoning.backends import make_backends
 from hierarchical_reasoning.config import RunConfig
-from hierarchical_reasoning.observer import Observer
-from hierarchical_reasoning.runner import execute, open_journal
 
 PLANNERS = ("model", "teacher", "uniform", "markov")
 LEVELS = range(7)
@@ -42,12 +40,7 @@ def arms() -> dict[str, dict[str, Any]]:
 
 async def run_arm(settings: dict[str, Any], n_problems: int, cache_dir: Path) -> dict[str, Any]:
     config = RunConfig(n_rows=n_problems, max_concurrency=64, cache_dir=cache_dir, no_cache=True, **settings)
-    run = assemble(config)
-    journal, _ = open_journal(run, resume=False)
-    with journal:
-        async with make_backends(config) as backends:
-            finished = await execute(run, backends, journal, Observer())
-    summary = finished.results.summary
+    summary = await solved(config)
     return {
         "n": summary.accuracy.n,
         "correct": summary.accuracy.correct,

@@ -6,7 +6,7 @@ Whatever is wrong with what the user gave is found here, before a model is loade
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from hierarchical_reasoning.assets import TEST_PROBLEMS
@@ -23,11 +23,12 @@ from hierarchical_reasoning.problems import ProblemSet, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoning_parts import (
     Examples,
-    examples_by_model,
     make_reasoner,
     model_identities,
+    no_examples,
     prices_by_role,
     shown_examples,
+    with_examples_by_model,
 )
 from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
@@ -67,7 +68,7 @@ class Run:
 
 def check(config: RunConfig) -> None:
     """Find whatever is wrong with what the user gave, before anything is started or spent. Raises as `assemble`."""
-    assemble(config, LevelExamples(config.label_level, {}, ()))
+    assemble(config, no_examples(config))
 
 
 async def prepare(config: RunConfig, *, serving: RunConfig | None = None) -> Run:
@@ -80,13 +81,7 @@ async def prepare(config: RunConfig, *, serving: RunConfig | None = None) -> Run
     Raises:
         UsageError, TaxonomyError, BackendError: as `assemble`, and what the high-level model raises.
     """
-    if config.high_level_model is not None:
-        check(config)
-    by_model = await examples_by_model(serving or config)
-    if by_model is None:
-        return assemble(config)
-    chosen, spent = by_model
-    return replace(assemble(config, chosen), examples_spent=spent)
+    return await with_examples_by_model(assemble, config, serving)
 
 
 def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) -> Run:

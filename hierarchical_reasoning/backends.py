@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.model_combinations import model_flag
@@ -12,9 +12,6 @@ from hierarchical_reasoning.reasoning_config import ModelChoice, ReasoningConfig
 from hierarchical_reasoning.results.file import check_writable
 from llm_backends import Backend, Limits, ReplyCache, create_backend
 from llm_backends.closing import AsyncClosing
-
-if TYPE_CHECKING:
-    pass
 
 CACHE_FILE = "replies.sqlite"
 """In `--cache_dir`."""

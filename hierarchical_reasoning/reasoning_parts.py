@@ -3,7 +3,9 @@ the models are."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from hierarchical_reasoning.backends import make_backend, open_cache
 from hierarchical_reasoning.examples_file import read_examples
@@ -20,8 +22,15 @@ from taxonomy import ThoughtType
 from taxonomy.examples import LevelExamples
 from taxonomy.examples_by_model import choose_with_model
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 Examples = Mapping[str, tuple[str, ...]]
 """In-context examples by thought type, as shown."""
+
+
+_Config = TypeVar("_Config", bound=ReasoningConfig)
+_Parts = TypeVar("_Parts", bound="DataclassInstance")
 
 
 def model_identities(config: ReasoningConfig) -> dict[str, dict[str, object]]:
@@ -79,6 +88,29 @@ async def examples_by_model(config: ReasoningConfig) -> tuple[LevelExamples, Rol
         if cache is not None:
             cache.close()
     return chosen, RoleUsage.priced(spent, prices_by_role(config)["examples"])
+
+
+async def with_examples_by_model(
+    assemble: Callable[[_Config, LevelExamples | None], _Parts], config: _Config, serving: _Config | None
+) -> _Parts:
+    """What `assemble` makes of a configuration and in-context examples, where the high-level model chooses these;
+    nothing is spent before everything else is found to be right.
+
+    Args:
+        serving: the configuration with the address of a server that was started for it; None: as it is.
+    """
+    if config.high_level_model is not None:
+        assemble(config, no_examples(config))
+    by_model = await examples_by_model(serving or config)
+    if by_model is None:
+        return assemble(config, None)
+    chosen, spent = by_model
+    return replace(assemble(config, chosen), examples_spent=spent)
+
+
+def no_examples(config: ReasoningConfig) -> LevelExamples:
+    """In place of examples that are still to be chosen."""
+    return LevelExamples(config.label_level, {}, ())
 
 
 def make_reasoner(

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, TypedDict
+from typing import ClassVar, TypedDict
 
 import pydantic
 import tenacity
@@ -39,9 +39,6 @@ from llm_backends.errors import (
 from llm_backends.in_flight import InFlight, SharedError
 from llm_backends.limits import Limits
 from llm_backends.types import Completion, FinishReason, Message, Request, Spent, Usage
-
-if TYPE_CHECKING:
-    pass
 
 CUT_OFF = "cut off"
 """In `Spent.repeats`: a reply ended before its limit on tokens, without the model having ended it."""

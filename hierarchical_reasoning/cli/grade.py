@@ -14,7 +14,7 @@ import click
 
 from hierarchical_reasoning.cli.failures import reported, until_interrupted
 from hierarchical_reasoning.cli.figures import accuracy_text, visible_cell
-from hierarchical_reasoning.cli.grouped import GroupedCommand, joined_words
+from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, ReasoningCommand
 from hierarchical_reasoning.errors import ConfigError, OutputError, ReasoningError
 from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.wording import counted
@@ -32,19 +32,7 @@ _STDOUT = Path("-")
 _path = click.Path(path_type=Path)
 
 
-class _GradeCommand(GroupedCommand):
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, joined_words(args, "--ground_truth_format"))
-
-
-@click.command(
-    cls=_GradeCommand,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    },
-)
+@click.command(cls=ReasoningCommand, context_settings=REASONING_CONTEXT)
 @click.argument("file", type=_path)
 @click.option(
     "--ground_truth_format",

@@ -29,6 +29,21 @@ class GroupedCommand(click.Command):
                 formatter.write_dl(records)
 
 
+class ReasoningCommand(GroupedCommand):
+    """A command of the main jobs: a format of answers may be given as several words."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, joined_words(args, "--ground_truth_format"))
+
+
+REASONING_CONTEXT = {
+    "help_option_names": ["-h", "--help"],
+    "token_normalize_func": lambda token: token.replace("-", "_"),
+    "max_content_width": 110,
+}
+"""What such a command is made with."""
+
+
 def joined_words(arguments: list[str], option: str) -> list[str]:
     """The arguments with the words that follow ``option`` made into one value, where together they name a format.
 

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported, until_interrupted
-from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
-from hierarchical_reasoning.cli.model_options import (
+from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.serving import refuse_scripted, served
+from hierarchical_reasoning.cli.shared_options import (
     FRAMEWORKS,
     HIGH_LEVEL,
     HOSTED,
+    TAXONOMY,
+    WHICH_PROBLEMS,
+    prompt_options,
     vllm_options,
     with_options,
 )
-from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.stopping import Stop, StopCause
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 _data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
 _reasoning = partial(click.option, cls=GroupedOption, group="Reasoning")
-_prompts = partial(click.option, cls=GroupedOption, group="Prompts")
 _model = partial(click.option, cls=GroupedOption, group="Models")
 _others = partial(click.option, cls=GroupedOption, group="Other models for other roles")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
@@ -41,31 +42,20 @@ _NEWEST = "newest"
 """The value of ``--resume`` without one."""
 
 
-class _RunCommand(GroupedCommand):
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, joined_words(args, "--ground_truth_format"))
-
-
 def _default(name: str) -> Any:
     return RunConfig.model_fields[name].default
 
 
 @click.command(
-    cls=_RunCommand,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    },
+    cls=ReasoningCommand,
+    context_settings=REASONING_CONTEXT,
 )
 @_data(
     "--input_file",
     type=_path,
     help="Problems: .json, .jsonl, .csv or .tsv, also gzipped, or .parquet. [default: the bundled test problems]",
 )
-@_data(
-    "--tree_model_path", type=_path, help="Taxonomy: a directory or a .gml file. [default: the bundled one]"
-)
+@TAXONOMY
 @_data("--category", help="Only problems of this category.")
 @_data("--n_rows", type=int, help=f"How many problems. [default: {_default('n_rows')}]")
 @_data(
@@ -73,16 +63,7 @@ def _default(name: str) -> Any:
     help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text, judge, '
     "ungraded. [default: found from the data]",
 )
-@_data("--number_tolerance", type=float, help="For the format number: relative. [default: 0, exactly equal]")
-@_data("--sample_id", multiple=True, help="Only the problem with this id; can be repeated.")
-@_data("--shuffle", is_flag=True, help="Take problems in an order drawn with --seed.")
-@_data(
-    "--problem_shape",
-    type=click.Choice(get_args(ShapeName)),
-    help="How the rows of --input_file are laid out. [default: auto, found from the data]",
-)
-@_data("--problem_field", help="Field with the problem's text. [default: prompt, problem or question]")
-@_data("--answer_field", help="Field with the ground truth. [default: answer, ground_truth, ...]")
+@with_options(*WHICH_PROBLEMS)
 @_reasoning("--vanilla_baseline", is_flag=True, help="One call a problem, without thought types.")
 @_reasoning(
     "--label_level",
@@ -106,22 +87,7 @@ def _default(name: str) -> Any:
     help="For --planner markov: labeled rollouts. [default: the chunks in --tree_model_path]",
 )
 @_reasoning("--joint", is_flag=True, help="Choose the thought type and write the thought in one call.")
-@_prompts(
-    "--prompt_style",
-    type=click.Choice(("chat", "single")),
-    help="chat: one growing conversation; single: every call stands alone. [default: chat]",
-)
-@_prompts("--prompts_dir", type=_path, help="Folder of templates that override the shipped ones.")
-@_prompts(
-    "--num_icl_examples",
-    type=int,
-    help="Examples shown per thought type. [default: as the model was trained, else 5]",
-)
-@_prompts(
-    "--examples_file",
-    type=_path,
-    help="Examples by thought type, .json or a .pkl cache of the reference system. [default: from the taxonomy]",
-)
+@with_options(*prompt_options("model"))
 @_model(
     "--llm_framework",
     help=f"Backend: {FRAMEWORKS}. [default: local for the bundled model and directories, else openai]",

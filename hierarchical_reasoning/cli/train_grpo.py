@@ -10,18 +10,20 @@ from typing import Any, get_args
 import click
 
 from hierarchical_reasoning.cli.failures import reported
-from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption, joined_words
-from hierarchical_reasoning.cli.model_options import (
+from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.serving import refuse_scripted
+from hierarchical_reasoning.cli.shared_options import (
     FRAMEWORKS,
     HIGH_LEVEL,
     HOSTED,
+    TAXONOMY,
+    WHICH_PROBLEMS,
+    prompt_options,
     vllm_options,
     with_options,
 )
-from hierarchical_reasoning.cli.serving import refuse_scripted
 from hierarchical_reasoning.cli.train_report import report
 from hierarchical_reasoning.cli.training_run import train as train_at_terminal
-from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.training.config import (
     FOR_BUNDLED_PLANNER,
     AdvantageKind,
@@ -34,16 +36,10 @@ from hierarchical_reasoning.training.config import (
 _data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
 _models = partial(click.option, cls=GroupedOption, group="Models")
 _rollouts = partial(click.option, cls=GroupedOption, group="Rollouts")
-_prompts = partial(click.option, cls=GroupedOption, group="Prompts")
 _update = partial(click.option, cls=GroupedOption, group="Update")
 _devices = partial(click.option, cls=GroupedOption, group="Devices and memory")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
 _path = click.Path(path_type=Path)
-
-
-class _TrainCommand(GroupedCommand):
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, joined_words(args, "--ground_truth_format"))
 
 
 def _default(name: str) -> str:
@@ -62,12 +58,8 @@ train.add_command(report)
 
 
 @train.command(
-    cls=_TrainCommand,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    },
+    cls=ReasoningCommand,
+    context_settings=REASONING_CONTEXT,
 )
 @_data(
     "--data_file",
@@ -87,19 +79,8 @@ train.add_command(report)
     help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text, judge. '
     "[default: found from the data]",
 )
-@_data("--number_tolerance", type=float, help="For the format number: relative. [default: 0, exactly equal]")
-@_data("--sample_id", multiple=True, help="Train on the problem with this id; can be repeated.")
-@_data("--shuffle", is_flag=True, help="Take problems in an order drawn with --seed.")
-@_data(
-    "--problem_shape",
-    type=click.Choice(get_args(ShapeName)),
-    help="How the rows of the files are laid out. [default: auto, found from the data]",
-)
-@_data("--problem_field", help="Field with the problem's text. [default: prompt, problem or question]")
-@_data("--answer_field", help="Field with the ground truth. [default: answer, ground_truth, ...]")
-@_data(
-    "--tree_model_path", type=_path, help="Taxonomy: a directory or a .gml file. [default: the bundled one]"
-)
+@with_options(*WHICH_PROBLEMS)
+@TAXONOMY
 @_data(
     "--label_level", type=int, help=f"Level of the taxonomy, 0 the most general. {_default('label_level')}"
 )
@@ -118,22 +99,7 @@ train.add_command(report)
 @_models("--max_thought_tokens", type=int, help=f"Longest thought. {_default('max_thought_tokens')}")
 @_models("--max_answer_tokens", type=int, help=f"Longest final response. {_default('max_answer_tokens')}")
 @with_options(*HIGH_LEVEL, *HOSTED, *vllm_options("--reasoning_model_name"))
-@_prompts(
-    "--prompt_style",
-    type=click.Choice(("chat", "single")),
-    help="chat: one growing conversation; single: every call stands alone. [default: chat]",
-)
-@_prompts("--prompts_dir", type=_path, help="Folder of templates that override the shipped ones.")
-@_prompts(
-    "--num_icl_examples",
-    type=int,
-    help="Examples shown per thought type. [default: as the reasoner was trained, else 5]",
-)
-@_prompts(
-    "--examples_file",
-    type=_path,
-    help="Examples by thought type, .json or a .pkl cache of the reference system. [default: from the taxonomy]",
-)
+@with_options(*prompt_options("reasoner"))
 @_rollouts(
     "--num_rollouts_per_prompt",
     type=int,

@@ -6,7 +6,7 @@ Whatever is wrong with what the user gave is found here, before a model is loade
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,12 @@ from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoning_config import BUNDLED
 from hierarchical_reasoning.reasoning_parts import (
     Examples,
-    examples_by_model,
     make_reasoner,
     model_identities,
+    no_examples,
     prices_by_role,
     shown_examples,
+    with_examples_by_model,
 )
 from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.training.config import GrpoConfig
@@ -96,7 +97,7 @@ class TrainingParts:
 def check_training(config: GrpoConfig) -> None:
     """Find whatever is wrong with what the user gave, before anything is started or spent. Raises as
     `assemble_training`."""
-    assemble_training(config, LevelExamples(config.label_level, {}, ()))
+    assemble_training(config, no_examples(config))
 
 
 async def prepare_training(config: GrpoConfig, *, serving: GrpoConfig | None = None) -> TrainingParts:
@@ -110,13 +111,7 @@ async def prepare_training(config: GrpoConfig, *, serving: GrpoConfig | None = N
     Raises:
         UsageError, TaxonomyError, BackendError: as `assemble_training`, and what the high-level model raises.
     """
-    if config.high_level_model is not None:
-        check_training(config)
-    by_model = await examples_by_model(serving or config)
-    if by_model is None:
-        return assemble_training(config)
-    chosen, spent = by_model
-    return replace(assemble_training(config, chosen), examples_spent=spent)
+    return await with_examples_by_model(assemble_training, config, serving)
 
 
 def assemble_training(config: GrpoConfig, chosen_examples: LevelExamples | None = None) -> TrainingParts:

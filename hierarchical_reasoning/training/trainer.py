@@ -8,21 +8,17 @@ by its protocol alone; the one in use is TRL's trainer (:mod:`hierarchical_reaso
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 import torch
 from anyio.from_thread import BlockingPortal
 
 from hierarchical_reasoning.backends import Backends
-from hierarchical_reasoning.errors import ConfigError, OutputError, ReasoningError
+from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
-from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.training.assembly import TrainingParts
 from hierarchical_reasoning.training.checkpoints import (
@@ -38,48 +34,27 @@ from hierarchical_reasoning.training.episodes import EpisodeFiles
 from hierarchical_reasoning.training.errors import TrainingError
 from hierarchical_reasoning.training.evaluation import attempt, evaluation_record, modes
 from hierarchical_reasoning.training.experience import Experience, Gatherer, count_updates, problem_order
+from hierarchical_reasoning.training.host import Due, Host, Step, failing_together
 from hierarchical_reasoning.training.log import (
     LOG_NAME,
     SETTINGS_NAME,
     EvaluationRecord,
     JsonLines,
     Record,
-    UpdateRecord,
     as_json,
     record_from,
 )
-from hierarchical_reasoning.training.objectives import entropy
 from hierarchical_reasoning.training.policy import Decision, EncodedEpisode, Policy
 from hierarchical_reasoning.training.report import Report, write_report
 from hierarchical_reasoning.training.rollouts import Episode, Waiting, failures
-from hierarchical_reasoning.training.update import Totals
-from llm_backends import BackendError, Message
+from hierarchical_reasoning.training.update_record import Part, figures, update_record
+from llm_backends import Message
 from llm_backends.local import LocalBackend
 from llm_backends.local.loading import DtypeName
 from taxonomy.atomic import write_atomically
 
 _NOTHING = -1
 """Before the first line of a log."""
-_Item = TypeVar("_Item")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One step of the optimizer, over all processes."""
-
-    totals: Totals
-    grad_norm: float
-    learning_rate: float
-
-
-@dataclass(frozen=True)
-class Due:
-    """An update that is to be made."""
-
-    number: int
-    epoch: int
-    problems: tuple[int, ...]
-    """By index, over all processes."""
 
 
 @dataclass(frozen=True)
@@ -96,35 +71,7 @@ class Trained:
     stopped: int
     """Not 0: it was asked to stop, and is to be gone on with; what `stop_requested` gave, in some process."""
     report: Report | None
-    """None where nothing was left to do, and in all processes but the first."""
-
-
-class Host(Protocol):
-    """Whoever holds the weights in training and steps the optimizer, in one process of several."""
-
-    @property
-    def rank(self) -> int: ...
-
-    @property
-    def processes(self) -> int: ...
-
-    def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Those of the whole planner, adapters merged, named as its `state_dict()` names them. Collective."""
-
-    def adapter(self) -> dict[str, torch.Tensor]:
-        """The weights of adapters alone; empty where there are none. Collective."""
-
-    def optimizer_tensors(self) -> dict[str, torch.Tensor]:
-        """The state of the optimizer, on the first process. Collective."""
-
-    def gather(self, items: Sequence[_Item]) -> list[_Item]:
-        """Those of all processes, in their order. Collective."""
-
-    def wait(self) -> None:
-        """Until all processes are here. Collective."""
-
-    def report(self, figures: Mapping[str, float], update: int) -> None:
-        """Tell the trackers."""
+    """None in all processes but the first."""
 
 
 def silent(_: object) -> None:
@@ -132,7 +79,7 @@ def silent(_: object) -> None:
 
 
 class Training:
-    """Trains one planner. Used as a context manager; `run` of the host's module drives it."""
+    """Trains one planner. Used as a context manager; `trl_host.train` drives it."""
 
     def __init__(
         self,
@@ -252,7 +199,7 @@ class Training:
         self._acting.refresh(host.weights())
         everyones = [self.parts.problems[index] for index in due.problems]
         own = [self.parts.problems[index] for index in problems]
-        with _failing_together(host):
+        with failing_together(host):
             experience: Experience = self._portal.call(self._gatherer.gather, due.number, own, everyones)
             if experience.episodes:
                 self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
@@ -265,9 +212,9 @@ class Training:
         """Record an update, measure and save where that is due. Returns whether the run is to stop here."""
         self._done = due.number
         self._learned = self._learned or bool(steps)
-        record = _update_record(due, host.gather([_Part.of(experience)]), steps, seconds)
+        record = update_record(due, host.gather([Part.of(experience)]), steps, seconds)
         self._record(record)
-        host.report(_figures(record), due.number)
+        host.report(figures(record), due.number)
         last = due.number == self.updates
         stop = 0 if last else max(host.gather([int(self._stop_requested())]))
         every = self.config.eval_every
@@ -346,9 +293,10 @@ class Training:
         for mode in modes(self.config):
             started = time.perf_counter()
             episodes: tuple[Episode, ...] = ()
-            if mine:
-                episodes = self._portal.call(attempt, self._rollouts, mine, self.config, mode).episodes
-                self._files.write_evaluation(update, mode, episodes)
+            with failing_together(host):
+                if mine:
+                    episodes = self._portal.call(attempt, self._rollouts, mine, self.config, mode).episodes
+                    self._files.write_evaluation(update, mode, episodes)
             everyone = host.gather(episodes)
             record = evaluation_record(update, mode, everyone, time.perf_counter() - started)
             self._record(record)
@@ -369,7 +317,7 @@ class Training:
             if host.rank == 0:
                 weights[name] = tensor.detach().cpu()
         state = TrainingState(progress, host.optimizer_tensors(), host.adapter())
-        with _failing_together(host):
+        with failing_together(host):
             if host.rank == 0:
                 self._checkpoints.save(state, lambda folder: self._write_planner(folder, weights))
 
@@ -383,114 +331,3 @@ class Training:
         self._records.append(record)
         self._log.append(as_json(record))
         self._report(record)
-
-
-@contextmanager
-def _failing_together(host: Host) -> Iterator[None]:
-    """An error of one process in the block ends all of them, each with a message. Collective."""
-    error: Exception | None = None
-    try:
-        yield
-    except (ReasoningError, BackendError) as found:
-        error = found
-    said = host.gather([] if error is None else [f"{type(error).__name__}: {error}"])
-    if error is not None:
-        raise error
-    if said:
-        raise TrainingError(f"another process cannot go on: {said[0]}")
-
-
-@dataclass(frozen=True)
-class _Part:
-    """What the record of an update needs to know of one process's experience."""
-
-    episodes: int
-    errors: int
-    reward: float
-    correct: int
-    choices: int
-    entropy: float
-    thought_types: dict[str, int]
-    groups: int
-    groups_without_spread: int
-    generation_batches: int
-    usage: RoleUsage
-    seconds: float
-
-    @classmethod
-    def of(cls, experience: Experience) -> _Part:
-        graded = [episode for episode in experience.episodes if episode.reward is not None]
-        choices = [choice for episode in graded for choice in episode.choices]
-        counts: dict[str, int] = {}
-        for choice in choices:
-            counts[choice.name] = counts.get(choice.name, 0) + 1
-        log_probs_CO = torch.tensor([choice.old_log_probs for choice in choices], dtype=torch.float64)
-        return cls(
-            episodes=len(experience.episodes),
-            errors=len(experience.episodes) - len(graded),
-            reward=sum(episode.reward or 0.0 for episode in graded),
-            correct=sum(episode.outcome is Outcome.CORRECT for episode in graded),
-            choices=len(choices),
-            entropy=float(entropy(log_probs_CO).sum()) if choices else 0.0,
-            thought_types=counts,
-            groups=experience.groups,
-            groups_without_spread=experience.groups_without_spread,
-            generation_batches=experience.generation_batches,
-            usage=_paid_for(experience),
-            seconds=experience.seconds,
-        )
-
-
-def _paid_for(experience: Experience) -> RoleUsage:
-    """What all models but the planner took."""
-    usages = (
-        usage for batch in experience.collected for role, usage in batch.usage.items() if role != "planner"
-    )
-    return sum(usages, NOTHING_SPENT)
-
-
-def _update_record(due: Due, parts: Sequence[_Part], steps: Sequence[Step], seconds: float) -> UpdateRecord:
-    def total(name: str) -> float:
-        return float(sum(getattr(part, name) for part in parts))
-
-    usage = sum((part.usage for part in parts), NOTHING_SPENT)
-    graded = max(1, int(total("episodes") - total("errors")))
-    choices = int(total("choices"))
-    thought_types: dict[str, int] = {}
-    for part in parts:
-        for name, count in part.thought_types.items():
-            thought_types[name] = thought_types.get(name, 0) + count
-    everything = sum((step.totals for step in steps), Totals())
-    return UpdateRecord(
-        update=due.number,
-        epoch=due.epoch,
-        episodes=int(total("episodes")),
-        errors=int(total("errors")),
-        reward=total("reward") / graded,
-        accuracy=total("correct") / graded,
-        steps=choices / graded,
-        thought_types=thought_types,
-        entropy=total("entropy") / max(1, choices),
-        kl=steps[-1].totals.mean("kl") if steps else 0.0,
-        clip_share=everything.mean("clipped"),
-        acting_gap=steps[0].totals.mean("gap") if steps else 0.0,
-        loss=everything.mean("loss"),
-        grad_norm=steps[-1].grad_norm if steps else 0.0,
-        learning_rate=steps[-1].learning_rate if steps else 0.0,
-        groups=int(total("groups")),
-        groups_without_spread=int(total("groups_without_spread")),
-        generation_batches=max(part.generation_batches for part in parts),
-        trained_tokens=everything.tokens,
-        rollout_seconds=round(max(part.seconds for part in parts), 2),
-        update_seconds=round(seconds, 2),
-        calls=usage.calls - usage.from_cache,
-        cost_usd=usage.cost_usd,
-    )
-
-
-def _figures(record: UpdateRecord) -> dict[str, float]:
-    """What trackers draw."""
-    figures = {
-        name: float(value) for name, value in as_json(record).items() if isinstance(value, int | float)
-    }
-    return {name: value for name, value in figures.items() if name != "update"}

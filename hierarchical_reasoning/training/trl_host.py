@@ -31,6 +31,7 @@ from trl import GRPOConfig, GRPOTrainer
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.errors import DivergedError
 from hierarchical_reasoning.training.experience import Experience, acting_temperature
+from hierarchical_reasoning.training.host import Due, Step
 from hierarchical_reasoning.training.policy import Policy
 from hierarchical_reasoning.training.sharding import (
     adapter_weights,
@@ -45,7 +46,7 @@ from hierarchical_reasoning.training.sharding import (
     whole_models,
 )
 from hierarchical_reasoning.training.sharding.launch import Launch
-from hierarchical_reasoning.training.trainer import Due, Step, Training
+from hierarchical_reasoning.training.trainer import Training
 from hierarchical_reasoning.training.update import (
     Lesson,
     LossSettings,
@@ -156,6 +157,7 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
         self._reference = _reference(training) if self._config.kl_reference == "start" else None
         usual = _TOKENS_PER_PASS_ON_CPU if self.accelerator.device.type == "cpu" else _TOKENS_PER_PASS
         self._tokens_per_pass = self._config.tokens_per_pass or usual
+        self._update = 0
         self._experience: Experience | None = None
         self._lessons: tuple[Lesson, ...] = ()
         self._totals = Totals()
@@ -196,6 +198,7 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
         """Roll out the groups that these rows stand for. The lessons stay here: TRL's buffer gets the update alone."""
         rows = inputs[:: self._config.num_rollouts_per_prompt]
         due = self._due[rows[0]["update"]]
+        self._update = due.number
         problems = [row["problem"] for row in rows if row["problem"] != _NO_PROBLEM]
         self._experience = self._training.experience(self, due, problems)
         started = time.perf_counter()
@@ -228,7 +231,7 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
         if self.state.global_step % self._config.num_iterations:
             return
         assert self._experience is not None
-        due = self._due[self.state.global_step // self._config.num_iterations]
+        due = self._due[self._update]
         if self._training.finish(self, due, self._experience, self._steps, self._seconds):
             self.control.should_training_stop = True
 
@@ -287,9 +290,8 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
     def _check_finite(self, what: str, value: float, *, whole: bool = True) -> None:
         if math.isfinite(value) and whole:
             return
-        update = self.state.global_step // self._config.num_iterations + 1
         raise DivergedError(
-            f"the {what} is {value} in update {update}; lower --learning_rate ({self._config.learning_rate}) or "
+            f"the {what} is {value} in update {self._update}; lower --learning_rate ({self._config.learning_rate}) or "
             f"--max_grad_norm ({self._config.max_grad_norm}). {self._training.where_to_go_on()}"
         )
 

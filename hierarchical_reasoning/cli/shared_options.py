@@ -1,20 +1,23 @@
-"""The options of models that every command that reasons takes: which ones, and how they are asked."""
+"""The options that every command that reasons takes: which problems, which models, how they are asked, and prompts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args
 
 import click
 
 from hierarchical_reasoning.cli.grouped import GroupedOption
+from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.reasoning_config import ReasoningConfig
 
 Decorator: TypeAlias = "Callable[[Callable[..., Any]], Callable[..., Any]]"
 
 FRAMEWORKS = "openai, together, anthropic, vllm, local, or the name of a plug-in"
+_data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
+_prompts = partial(click.option, cls=GroupedOption, group="Prompts")
 _others = partial(click.option, cls=GroupedOption, group="Other models for other roles")
 _hosted = partial(click.option, cls=GroupedOption, group="Hosted models")
 _vllm = partial(click.option, cls=GroupedOption, group="vLLM")
@@ -25,6 +28,23 @@ def _default(name: str) -> Any:
     return ReasoningConfig.model_fields[name].default
 
 
+WHICH_PROBLEMS = (
+    _data(
+        "--number_tolerance", type=float, help="For the format number: relative. [default: 0, exactly equal]"
+    ),
+    _data("--sample_id", multiple=True, help="Only the problem with this id; can be repeated."),
+    _data("--shuffle", is_flag=True, help="Take problems in an order drawn with --seed."),
+    _data(
+        "--problem_shape",
+        type=click.Choice(get_args(ShapeName)),
+        help="How the rows of problems are laid out. [default: auto, found from the data]",
+    ),
+    _data("--problem_field", help="Field with the problem's text. [default: prompt, problem or question]"),
+    _data("--answer_field", help="Field with the ground truth. [default: answer, ground_truth, ...]"),
+)
+TAXONOMY = _data(
+    "--tree_model_path", type=_path, help="Taxonomy: a directory or a .gml file. [default: the bundled one]"
+)
 HIGH_LEVEL = (
     _others(
         "--high_level_model_name",
@@ -73,6 +93,29 @@ def vllm_options(main_model: str) -> tuple[Decorator, ...]:
         _vllm("--vllm_gpus", help="For --vllm_auto_start: GPUs, as in 0,1. [default: the first two]"),
         _vllm(
             "--start_vllm_verbose", is_flag=True, help="For --vllm_auto_start: show what the server prints."
+        ),
+    )
+
+
+def prompt_options(model: str) -> tuple[Decorator, ...]:
+    """Those of prompts; `model` is what the help calls the model that they are for."""
+    return (
+        _prompts(
+            "--prompt_style",
+            type=click.Choice(("chat", "single")),
+            help="chat: one growing conversation; single: every call stands alone. [default: chat]",
+        ),
+        _prompts("--prompts_dir", type=_path, help="Folder of templates that override the shipped ones."),
+        _prompts(
+            "--num_icl_examples",
+            type=int,
+            help=f"Examples shown per thought type. [default: as the {model} was trained, else 5]",
+        ),
+        _prompts(
+            "--examples_file",
+            type=_path,
+            help="Examples by thought type, .json or a .pkl cache of the reference system. "
+            "[default: from the taxonomy]",
         ),
     )
 
