@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A process a core, each with one thread: what tests compute is small, and they start many processes.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
@@ -21,7 +23,7 @@ run: venv  ## 50 bundled problems at level 3, on the bundled model
 	$(BIN)/python hierarchical_reasoning.py --n_rows 50 --max_concurrency 50
 
 test: venv  ## every test that needs nothing but this repository
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 $(VLLM_READY): Makefile  # of its own, as it pins its packages; for a machine without a GPU
 	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
@@ -34,7 +36,7 @@ test-vllm: venv $(VLLM_READY)  ## the bundled model behind a real vLLM server, o
 	HR_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest tests/real_vllm
 
 check: lint types  ## lint, types and the fast tests
-	$(BIN)/python -m pytest -m "not model and not slow"
+	$(PYTEST) -m "not model and not slow"
 
 lint: venv
 	$(BIN)/python -m ruff check .

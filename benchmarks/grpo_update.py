@@ -1,12 +1,14 @@
-"""Episodes a second that the planner's update learns from, beside two other ways to compute one.
+"""Episodes a second that the planner's update learns from, beside three other ways to compute one.
 
-``ours``      an episode in one forward pass, many episodes to a pass
-``per step``  one forward pass per recorded step, batch 1, which sees that step's whole prompt: what the system behind
-              this one does, less what is wasteful in it (the head is applied to the last token alone)
+``ours``      many episodes in one forward pass, what they share computed once
+``per step``  one forward pass per recorded step, batch 1, which sees that step's whole prompt; the head is applied to
+              its last token alone
+``per step, as the reference does``  the same as the system behind this one does it: logits of the whole vocabulary at
+              every token of the prompt, of which the last ones are taken
 ``TRL``       TRL's own GRPOTrainer on the same tokens, its own loss, the choices' tokens unmasked, no gradient
               checkpointing, with the batch size that is fastest; what it does to generate is not timed
 
-All start from the same episodes of ten choices and the same weights, and end with a step of AdamW; ours and per step
+All start from the same episodes of ten choices and the same weights, and end with a step of AdamW; all but TRL
 begin with the messages, TRL with tokens. Each runs in a process of its own, whose peak memory is what it needs above
 what it holds before the first update. Tokens are those of the conversations, each counted once, in every way alike;
 so a way that computes a token ten times has learned from it once. Loss and gradient of ours and per step are compared,
@@ -42,6 +44,7 @@ from recorded_episodes import GROUP, N_CHOICES, Kind, record
 from hierarchical_reasoning.assets import MODEL
 from hierarchical_reasoning.training.objectives import clipped_choice_loss
 from hierarchical_reasoning.training.policy import Policy
+from hierarchical_reasoning.training.prefix_trie import UniqueTokens
 from hierarchical_reasoning.training.rollouts import Episode
 from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
 from llm_backends.choices import ChoiceTrie, option_log_probs
@@ -110,15 +113,23 @@ def ours(task: Task, tokens_per_pass: int) -> dict[str, Any]:
             torch.autograd.backward(loss / (len(task.episodes) * N_CHOICES))
 
     timed = _timed(task, policy.module, update)
-    computed = sum(len(lesson.encoded) for lesson in _lessons(task, policy))
+    computed = sum(
+        UniqueTokens().add([path for lesson in part for path in lesson.encoded.paths])
+        for part in divide(_lessons(task, policy), tokens_per_pass)
+    )
     return {"way": "ours", "tokens_per_pass": tokens_per_pass, **timed, "computed_tokens": computed}
 
 
-def per_step(task: Task) -> dict[str, Any]:
+def per_step(task: Task, all_logits: bool) -> dict[str, Any]:
+    """Each recorded step by a forward pass of its own.
+
+    Args:
+        all_logits: the head is applied to every token of the prompt.
+    """
     model = task.load()
 
     def update() -> None:
-        for loss in _step_losses(task, model):
+        for loss in _step_losses(task, model, all_logits=all_logits):
             torch.autograd.backward(loss)
 
     timed = _timed(task, model.module, update)
@@ -127,7 +138,8 @@ def per_step(task: Task) -> dict[str, Any]:
         for episode in task.episodes
         for choice in episode.choices
     ]
-    return {"way": "per step", **timed, "computed_tokens": sum(map(len, prompts))}
+    way = "per step, as the reference does" if all_logits else "per step"
+    return {"way": way, **timed, "computed_tokens": sum(map(len, prompts))}
 
 
 def trl(task: Task, batch_size: int) -> dict[str, Any]:
@@ -153,7 +165,7 @@ def trl(task: Task, batch_size: int) -> dict[str, Any]:
     return {
         "way": "TRL",
         "batch_size": batch_size,
-        **_medians(seconds),
+        **medians(seconds),
         "peak_mb": peak,
         "computed_tokens": tokens,
     }
@@ -200,7 +212,7 @@ def _lessons(task: Task, policy: Policy) -> list[Lesson]:
     ]
 
 
-def _step_losses(task: Task, model: LoadedModel) -> Iterator[torch.Tensor]:
+def _step_losses(task: Task, model: LoadedModel, *, all_logits: bool = False) -> Iterator[torch.Tensor]:
     """Of each recorded step, by a forward pass of its own; they add up to the loss of ours."""
     n_choices = len(task.episodes) * N_CHOICES
     for episode in task.episodes:
@@ -210,8 +222,11 @@ def _step_losses(task: Task, model: LoadedModel) -> Iterator[torch.Tensor]:
                 raise SystemExit("some options begin with the same token: one logit does not tell them apart")
             prompt_1T = torch.tensor([model.chat.prompt_ids(choice.decision.messages)], device=model.device)
             with task.autocast():
-                hidden_1TH = model.body(input_ids=prompt_1T, use_cache=False).last_hidden_state
-                logits_1V = model.head(hidden_1TH[:, -1])
+                if all_logits:
+                    logits_1V = model.module(input_ids=prompt_1T, use_cache=False).logits[:, -1]
+                else:
+                    hidden_1TH = model.body(input_ids=prompt_1T, use_cache=False).last_hidden_state
+                    logits_1V = model.head(hidden_1TH[:, -1])
             result = clipped_choice_loss(
                 option_log_probs(trie, logits_1V).unsqueeze(0),
                 torch.tensor([choice.old_log_probs], device=model.device),
@@ -248,21 +263,28 @@ def _row(task: Task, model: LoadedModel, episode: Episode) -> dict[str, Any]:
 def _timed(task: Task, module: torch.nn.Module, update: Callable[[], None]) -> dict[str, Any]:
     """Seconds of an update, and the peak of them all."""
     optimizer = torch.optim.AdamW(module.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
-    memory = Memory(task.device)
-    seconds = []
-    for _ in range(1 + task.repeats):
-        started, cpu = time.perf_counter(), time.process_time()
+
+    def step() -> None:
         optimizer.zero_grad(set_to_none=True)
         update()
         torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_GRAD_NORM)
         optimizer.step()
         if torch.device(task.device).type == "cuda":
             torch.cuda.synchronize()
-        seconds.append((time.perf_counter() - started, time.process_time() - cpu))
-    return _medians(seconds) | {"peak_mb": memory.peak()}
+
+    memory = Memory(task.device)
+    seconds = [seconds_of(step)[0] for _ in range(1 + task.repeats)]
+    return medians(seconds) | {"peak_mb": memory.peak()}
 
 
-def _medians(seconds: Sequence[tuple[float, float]]) -> dict[str, Any]:
+def seconds_of(compute: Callable[[], Measured]) -> tuple[tuple[float, float], Measured]:
+    """By the clock and of the processor; and what was computed."""
+    started, cpu = time.perf_counter(), time.process_time()
+    found = compute()
+    return (time.perf_counter() - started, time.process_time() - cpu), found
+
+
+def medians(seconds: Sequence[tuple[float, float]]) -> dict[str, Any]:
     """Of all updates but the first, which warms up."""
     wall, cpu = zip(*seconds[1:], strict=True)
     return {"seconds": round(median(wall), 3), "cpu_seconds": round(median(cpu), 3)}
@@ -278,7 +300,8 @@ def compare(task: Task, tokens_per_pass: Sequence[int], batch_sizes: Sequence[in
     """A row a way, each at its fastest setting."""
     candidates = [
         [alone(ours, task, budget) for budget in tokens_per_pass],
-        [alone(per_step, task)],
+        [alone(per_step, task, False)],
+        [alone(per_step, task, True)],
         [alone(trl, task, size) for size in batch_sizes],
     ]
     rows = [min(found, key=lambda row: row["seconds"]) for found in candidates]
@@ -303,7 +326,7 @@ def save_random_model(folder: str, layers: int, width: int) -> None:
     transformers.AutoTokenizer.from_pretrained(MODEL).save_pretrained(folder)
 
 
-def _machine(device: str) -> dict[str, Any]:
+def machine(device: str) -> dict[str, Any]:
     about = {
         "cores": os.cpu_count(),
         "torch": torch.__version__,
@@ -330,14 +353,14 @@ def main() -> None:
     )
     parser.add_argument("--width", type=int, help="a multiple of 64")
     parser.add_argument(
-        "--tokens_per_pass", type=int, nargs="+", default=[2048, 8192], help="ours; the fastest counts"
+        "--tokens_per_pass", type=int, nargs="+", default=[2048, 4096, 8192], help="ours; the fastest counts"
     )
     parser.add_argument(
         "--batch_sizes", type=int, nargs="+", default=[1, 4, 16], help="TRL's; the fastest counts"
     )
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    found: dict[str, Any] = {"about": vars(arguments) | {"output": None} | _machine(arguments.device)}
+    found: dict[str, Any] = {"about": vars(arguments) | {"output": None} | machine(arguments.device)}
     with tempfile.TemporaryDirectory() as directory:
         model = str(MODEL)
         if arguments.layers:

@@ -89,6 +89,7 @@ def train(seed: int, rewards_shuffled: bool, output_dir: Path, overrides: dict[s
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {
         "planner": (trained.best or trained.last).resolve().name,
+        "last": trained.last.resolve().name,
         "updates": trained.updates,
         "cpu_seconds": round(used.ru_utime + used.ru_stime, 1),
         "wall_seconds": round(time.perf_counter() - started, 1),

@@ -221,7 +221,7 @@ def _transitions(config: RunConfig, taxonomy: Taxonomy) -> tuple[TransitionCount
 
 def _vanilla(config: RunConfig, prompts: Prompts) -> Callable[[Backends, Observer], Solver]:
     return lambda backends, observer: VanillaSolver(
-        make_reasoner(config, prompts, backends.reasoner, {}, observer)
+        make_reasoner(config, prompts, backends.reasoner, {}, observer, top_p=config.top_p)
     )
 
 
@@ -231,7 +231,9 @@ def _hierarchical(
     def make(backends: Backends, observer: Observer) -> Solver:
         from hierarchical_reasoning.planners.model import ModelPlanner
 
-        reasoner = make_reasoner(config, prompts, backends.reasoner, level.examples, observer)
+        reasoner = make_reasoner(
+            config, prompts, backends.reasoner, level.examples, observer, top_p=config.top_p
+        )
         max_steps, seed = config.max_reasoning_steps, config.seed
         if config.joint:
             return JointSolver(reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)

@@ -29,7 +29,8 @@ class RunConfig(ReasoningConfig):
     """Everything a run can be told. Fields are named as the flags are."""
 
     input_file: Path = TEST_PROBLEMS
-    n_rows: int = Field(10, ge=1)
+    n_rows: int | None = Field(10, ge=1)
+    """None: all."""
 
     vanilla_baseline: bool = False
     max_reasoning_steps: int = Field(10, ge=1)
@@ -47,6 +48,8 @@ class RunConfig(ReasoningConfig):
     planner_base_url: str | None = None
     planner_api_key_env: str | None = None
     planner_extra_body: str | None = None
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Of the reasoner's draws: from the fewest tokens whose probabilities reach this sum."""
     max_choice_tokens: int = Field(512, ge=1)
     """Of a planner's reply; a model that reasons first needs more."""
 
@@ -84,4 +87,6 @@ class RunConfig(ReasoningConfig):
         # Without a temperature of its own a planner has that of all others, as in journals that know of no other.
         if same.pop("planner_temperature") not in (None, self.temperature):
             same["planner_temperature"] = self.planner_temperature
+        if same["top_p"] == 1:  # as in journals that know of none
+            del same["top_p"]
         return same | {"num_icl_examples": self.n_examples}

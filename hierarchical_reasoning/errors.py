@@ -12,6 +12,7 @@
         ├── PlannerError                   a planner cannot plan for this taxonomy or these problems
         ├── ConfigError                    settings that do not go together
         ├── ResultsFileError               a file of results cannot be read as one
+        ├── TreeFileError                  a file of trees cannot be read as one
         ├── OutputError (OSError)          the results or the journal cannot be written
         └── JournalError                   a journal cannot be read
             ├── JournalLockedError         another process writes this run
@@ -62,6 +63,10 @@ class ConfigError(UsageError):
 
 class ResultsFileError(UsageError):
     """A file of results cannot be read as one."""
+
+
+class TreeFileError(UsageError):
+    """A file of trees cannot be read as one."""
 
 
 class OutputError(UsageError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from hierarchical_reasoning.in_context import InContextExamples
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
@@ -35,8 +36,7 @@ class Reasoner:
     max_answer_tokens: int
     """For the final response of a trace, and for the single call of the vanilla baseline."""
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """In-context examples by thought type name, shown when a chat trace first takes that type, and in every prompt of
-    the single style."""
+    """In-context examples by thought type name; `InContextExamples` says when they are shown."""
     observer: Observer = field(default_factory=Observer)
 
     async def think(
@@ -53,7 +53,7 @@ class Reasoner:
         Returns:
             The step, the reply it was made from, and notes on what was left out.
         """
-        examples, notes = self._examples_that_fit(trace, option, steps_left)
+        examples, notes = self._in_context.shown(trace, option, steps_left=steps_left)
         messages = self.prompts.think(trace, option, examples)
         reply = await self._ask(trace.problem, messages, self.max_thought_tokens, sample)
         if reply.truncated:
@@ -85,22 +85,12 @@ class Reasoner:
         truncated = completion.finish_reason is FinishReason.LENGTH
         return Reply(completion.text, truncated, completion.usage, completion.spent)
 
-    def _examples_that_fit(
-        self, trace: Trace, option: ThoughtType, steps_left: int
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The examples to show now: those of a type not yet taken, as many as the context holds."""
-        wanted = tuple(self.examples.get(option.name, ()))
-        shown_before = any(step.thought_type == option for step in trace.steps)
-        if not wanted or (shown_before and self.prompts.style == "chat"):
-            return (), ()
-        context = self.backend.context_length
-        if context is None:
-            return wanted, ()
-        reserve = self.max_thought_tokens + min(context // 2, steps_left * self.max_thought_tokens)
-        for n in range(len(wanted), -1, -1):
-            tokens = self.backend.count_tokens(self.prompts.think(trace, option, wanted[:n]))
-            if n == 0 or tokens is None or tokens + reserve <= context:
-                break
-        left_out = len(wanted) - n
-        note = f"{left_out} of {len(wanted)} examples of {option.name!r} did not fit the context of {context} tokens"
-        return wanted[:n], (note,) if left_out else ()
+    @property
+    def _in_context(self) -> InContextExamples:
+        return InContextExamples(
+            self.examples,
+            self.prompts,
+            self.max_thought_tokens,
+            self.backend.context_length,
+            self.backend.count_tokens,
+        )

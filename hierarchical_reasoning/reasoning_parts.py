@@ -119,12 +119,14 @@ def make_reasoner(
     backend: Backend,
     examples: Examples,
     observer: Observer | None = None,
+    *,
+    top_p: float = 1.0,
 ) -> Reasoner:
     """The reasoner, with the settings for it."""
     return Reasoner(
         backend,
         prompts,
-        Sampling(temperature=config.temperature, seed=config.seed),
+        Sampling(temperature=config.temperature, top_p=top_p, seed=config.seed),
         max_thought_tokens=config.max_thought_tokens,
         max_answer_tokens=config.max_answer_tokens,
         examples=examples,

@@ -12,10 +12,10 @@ import random
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from typing import ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, TypeVar
 
 import pydantic
 import tenacity
@@ -39,6 +39,8 @@ from llm_backends.errors import (
 from llm_backends.in_flight import InFlight, SharedError
 from llm_backends.limits import Limits
 from llm_backends.types import Completion, FinishReason, Message, Request, Spent, Usage
+
+T = TypeVar("T")
 
 CUT_OFF = "cut off"
 """In `Spent.repeats`: a reply ended before its limit on tokens, without the model having ended it."""
@@ -297,6 +299,12 @@ class Backend(AsyncClosing, ABC):
         return replace(request, sampling=replace(request.sampling, seed=request.sampling.seed + asked_before))
 
     async def _ask(self, request: Request, repeats: Counter[str]) -> Completion:
+        async def attempt() -> Completion:
+            return await self._try_once(request)
+
+        return await self._retried(attempt, repeats)
+
+    async def _retried(self, attempt: Callable[[], Coroutine[Any, Any, T]], repeats: Counter[str]) -> T:
         def count(state: tenacity.RetryCallState) -> None:
             assert state.outcome is not None
             repeats[type(state.outcome.exception()).__name__] += 1
@@ -309,8 +317,8 @@ class Backend(AsyncClosing, ABC):
             sleep=self._sleep,
             reraise=True,
         )
-        completion: Completion = await retrying(self._try_once, request)
-        return completion
+        result: T = await retrying(attempt)
+        return result
 
     def _gives_up(self, state: tenacity.RetryCallState) -> bool:
         """Whether there is no further try. Rate limits are bounded by time: windows of a minute are usual."""
@@ -324,16 +332,7 @@ class Backend(AsyncClosing, ABC):
         return not limited or state.idle_for >= _LONGEST_WAIT_S
 
     async def _try_once(self, request: Request) -> Completion:
-        limiter = self._limits.here()
-        async with limiter.slot() as slot_taken:
-            started = time.perf_counter()
-            try:
-                completion = await self._within_time(request)
-            except RateLimitError:
-                limiter.throttled(slot_taken)
-                raise
-        limiter.replied()
-        latency = time.perf_counter() - started
+        completion, latency = await self._limited(lambda: self._complete(request))
         if self._secrets:
             completion = replace(
                 completion,
@@ -342,11 +341,24 @@ class Backend(AsyncClosing, ABC):
             )
         return replace(completion, latency_s=latency)
 
-    async def _within_time(self, request: Request) -> Completion:
+    async def _limited(self, call: Callable[[], Awaitable[T]]) -> tuple[T, float]:
+        """The result of a call that takes a slot and may take no longer than allowed, and its seconds."""
+        limiter = self._limits.here()
+        async with limiter.slot() as slot_taken:
+            started = time.perf_counter()
+            try:
+                result = await self._within_time(call)
+            except RateLimitError:
+                limiter.throttled(slot_taken)
+                raise
+        limiter.replied()
+        return result, time.perf_counter() - started
+
+    async def _within_time(self, call: Callable[[], Awaitable[T]]) -> T:
         if self.timeout_s is None:
-            return await self._complete(request)
+            return await call()
         try:
-            return await asyncio.wait_for(self._complete(request), self.timeout_s)
+            return await asyncio.wait_for(call(), self.timeout_s)
         except asyncio.TimeoutError as error:
             raise RequestTimeoutError(
                 f"{self.name} gave no reply within {self.timeout_s:g} seconds (--request_timeout)"

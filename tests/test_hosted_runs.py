@@ -128,10 +128,11 @@ async def test_with_three_replies_in_ten_failing_every_problem_ends_and_none_is_
     timed_out = repeats["RequestTimeoutError"]  # a busy machine adds to those that stall
     # A reply that came after the client had given up on it was not received.
     assert sum(unreliable.answered.values()) - len(unreliable.answered) <= timed_out
-    assert repeats["RateLimitError"] == failed[repr(FAULTS[0])]
-    assert repeats["ServerError"] == failed[repr(Status(500))]
-    assert timed_out >= stalled
-    assert sum(repeats.values()) - timed_out == sum(failed.values()) - stalled
+    late = timed_out - stalled
+    assert late >= 0
+    assert 0 <= failed[repr(FAULTS[0])] - repeats["RateLimitError"] <= late
+    assert 0 <= failed[repr(Status(500))] - repeats["ServerError"] <= late
+    assert 0 <= sum(failed.values()) - stalled - (sum(repeats.values()) - timed_out) <= late
 
 
 async def test_where_retries_run_out_the_problem_is_an_error_and_not_wrong(tmp_path: Path) -> None:
@@ -182,6 +183,7 @@ def test_a_key_is_in_nothing_that_a_run_leaves_behind(tmp_path: Path, end: str) 
         )
         if end == "interrupted":
             while not server.calls:
+                assert process.poll() is None, process.communicate()[0]
                 time.sleep(0.01)
             time.sleep(0.5)
             process.send_signal(signal.SIGINT)

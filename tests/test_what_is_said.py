@@ -14,9 +14,12 @@ from hierarchical_reasoning.cli.run import run
 
 ROOT = Path(__file__).parents[1]
 OTHER_PROGRAMS = {"scripted_server", "vllm_server", "vllm.py", "cli_looking.py", "cli_build.py", "looking"}
-OTHER_FLAGS = {"--always", "--dirty", "--cpu", "--fsdp_version", "--mixed_precision", "--nproc_per_node"}
-"""Of git, torchrun and accelerate launch, which messages tell of."""
 """Folders and files that speak of flags of a program of their own."""
+OTHER_FLAGS = {
+    *("--always", "--dirty", "--cpu", "--fsdp_version", "--mixed_precision", "--nproc_per_node"),
+    *("--logits", "--logprobs", "--max"),
+}
+"""Of git, torchrun, accelerate launch and, as far as their first dash, vLLM, which messages tell of."""
 PACKAGES = ("llm_backends", "taxonomy", "hierarchical_reasoning")
 README_COMMANDS = re.findall(
     r"^python hierarchical_reasoning\.py (.*?)(?:  +#.*)?$", (ROOT / "README.md").read_text(), re.M

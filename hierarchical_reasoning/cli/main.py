@@ -9,7 +9,9 @@ import click
 _COMMANDS = {
     "run": ("hierarchical_reasoning.cli.run:run", "Solve problems, and write how each one went."),
     "results": ("hierarchical_reasoning.cli.results:results", "Look at what runs found, and export it."),
+    "trees": ("hierarchical_reasoning.cli.trees:trees", "Look at the trees that rollouts grew."),
     "grade": ("hierarchical_reasoning.cli.grade:grade", "Grade answers that are there already."),
+    "eval": ("hierarchical_reasoning.cli.eval:evaluate", "Measure a model as published numbers are made."),
     "vllm": ("hierarchical_reasoning.cli.vllm:vllm", "Start, check and stop vLLM servers."),
     "prepare-data": (
         "hierarchical_reasoning.cli.prepare_data:prepare_data",
@@ -21,8 +23,8 @@ _COMMANDS = {
         "Make the shipped problems, taxonomy and model again.",
     ),
     "train": (
-        "hierarchical_reasoning.cli.train_grpo:train",
-        "Tune the planner on what its rollouts achieved.",
+        "hierarchical_reasoning.cli.train:train",
+        "Train a planner, or a language model, on what its rollouts achieved.",
     ),
     "taxonomy": ("taxonomy.cli:main", "Build and show taxonomies of thought types."),
 }

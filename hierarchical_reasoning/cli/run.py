@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported, until_interrupted
+from hierarchical_reasoning.cli.failures import reported, until_interrupted
 from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
 from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.cli.shared_options import (
@@ -24,9 +24,10 @@ from hierarchical_reasoning.cli.shared_options import (
     vllm_options,
     with_options,
 )
+from hierarchical_reasoning.cli.solving import check_ended_well, finishes_in_flight, solve
 from hierarchical_reasoning.config import PlannerName, RunConfig
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.stopping import Stop, StopCause
+from hierarchical_reasoning.stopping import Stop
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.cli.display import Display
@@ -61,7 +62,7 @@ def _default(name: str) -> Any:
 @_data(
     "--ground_truth_format",
     help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text, judge, '
-    "ungraded. [default: found from the data]",
+    "boxed, ungraded. [default: found from the data]",
 )
 @with_options(*WHICH_PROBLEMS)
 @_reasoning("--vanilla_baseline", is_flag=True, help="One call a problem, without thought types.")
@@ -94,6 +95,11 @@ def _default(name: str) -> Any:
 )
 @_model("--model_name", help="Model: a directory, or a name the backend knows. [default: the bundled model]")
 @_model("--temperature", type=float, help=f"Of every draw; 0 is greedy. [default: {_default('temperature')}]")
+@_model(
+    "--top_p",
+    type=float,
+    help="Of the reasoner's draws: from the fewest tokens that hold this share. [default: 1, all]",
+)
 @_model("--planner_temperature", type=float, help="Of the planner's draws. [default: --temperature]")
 @_model(
     "--max_choice_tokens",
@@ -176,17 +182,11 @@ def run(
             _dry_run(config, display)
             return
         stop = Stop()
-
-        def finishing() -> bool:
-            if stop.cause is not None or not stop.in_flight:
-                return False
-            stop.request(StopCause.INTERRUPTED, "interrupted")
-            display.finishing(stop.in_flight)
-            return True
-
         message = f"interrupted; what is finished is in {config.cache_dir}, go on with --resume"
         until_interrupted(
-            _run(config, display, stop, resume=_newest_or_named(resume)), message, ends_soon=finishing
+            _run(config, display, stop, resume=_newest_or_named(resume)),
+            message,
+            ends_soon=finishes_in_flight(stop, display),
         )
 
 
@@ -210,9 +210,7 @@ def _dry_run(config: RunConfig, display: Display) -> None:
 async def _run(config: RunConfig, display: Display, stop: Stop, *, resume: bool | Path) -> None:
     from hierarchical_reasoning.assembly import check, prepare
     from hierarchical_reasoning.backends import make_backends
-    from hierarchical_reasoning.outcomes import Outcome
     from hierarchical_reasoning.results.file import check_writable
-    from hierarchical_reasoning.runner import execute, open_journal
 
     check(config)
     check_writable(config.cache_dir)
@@ -221,20 +219,8 @@ async def _run(config: RunConfig, display: Display, stop: Stop, *, resume: bool 
         display.begin(config, parts)
         async with make_backends(serving) as backends:
             await backends.check_models()
-            journal, notes = open_journal(parts, resume=resume)
-            with journal:
-                display.go_on(notes, journal.path)
-                with display.progress(len(journal.owed)):
-                    finished = await execute(parts, backends, journal, display, stop)
-    display.end(finished)
-    summary = finished.head.summary
-    if finished.stopped is StopCause.TOO_MANY_ERRORS:
-        raise Broken(f"stopped: {stop.message}; go on with --resume")
-    if finished.stopped is StopCause.INTERRUPTED:
-        owed = f"{summary.missing} of {summary.n + summary.missing} are owed, go on with --resume"
-        raise Interrupted(f"interrupted; {owed if summary.missing else 'all was finished'}")
-    if summary.n and summary.outcomes[Outcome.ERROR] == summary.n:
-        raise Broken(f"every one of the {summary.n} problems ended in an error; go on with --resume")
+            finished = await solve(parts, backends, display, stop, resume=resume)
+    check_ended_well(finished, stop)
 
 
 def main() -> None:

@@ -22,15 +22,13 @@ from hierarchical_reasoning.cli.shared_options import (
     vllm_options,
     with_options,
 )
-from hierarchical_reasoning.cli.train_report import report
-from hierarchical_reasoning.cli.training_run import train as train_at_terminal
+from hierarchical_reasoning.cli.training_options import TrainingOptions
+from hierarchical_reasoning.cli.training_run import train_planner_at_terminal
 from hierarchical_reasoning.training.config import (
     FOR_BUNDLED_PLANNER,
     AdvantageKind,
     GrpoConfig,
     KlReference,
-    LrSchedule,
-    Tracker,
 )
 
 _data = partial(click.option, cls=GroupedOption, group="Data and taxonomy")
@@ -42,43 +40,15 @@ _running = partial(click.option, cls=GroupedOption, group="Running and results")
 _path = click.Path(path_type=Path)
 
 
-def _default(name: str) -> str:
-    usual = GrpoConfig.model_fields[name].default
-    if name in FOR_BUNDLED_PLANNER:
-        return f"[default: {usual}; {FOR_BUNDLED_PLANNER[name]} where the planner is the bundled model]"
-    return f"[default: {usual}]"
+_OPTIONS = TrainingOptions(GrpoConfig, FOR_BUNDLED_PLANNER, "the planner is the bundled model")
+_default = _OPTIONS.default
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-def train() -> None:
-    """Tune the planner on what its rollouts achieved."""
-
-
-train.add_command(report)
-
-
-@train.command(
+@click.command(
     cls=ReasoningCommand,
     context_settings=REASONING_CONTEXT,
 )
-@_data(
-    "--data_file",
-    type=_path,
-    help="Problems to train on: .json, .jsonl, .csv or .tsv, also gzipped, or .parquet. [default: the bundled ones]",
-)
-@_data("--n_rows", type=int, help=f"How many of them. {_default('n_rows')}")
-@_data(
-    "--eval_file",
-    type=_path,
-    help="Held-out problems. [default: the bundled test problems with the bundled data, else those after --n_rows]",
-)
-@_data("--eval_rows", type=int, help=f"How many of them; 0 measures nothing. {_default('eval_rows')}")
-@_data("--category", help="Only problems of this category. [default: all]")
-@_data(
-    "--ground_truth_format",
-    help='Format of the answers: number, math, chess ("chess coordinate notation"), choice, countdown, text, judge. '
-    "[default: found from the data]",
-)
+@with_options(*_OPTIONS.data())
 @with_options(*WHICH_PROBLEMS)
 @TAXONOMY
 @_data(
@@ -139,39 +109,7 @@ train.add_command(report)
     type=float,
     help=f"Seconds for which a reasoner that keeps failing is waited for. {_default('reasoner_patience')}",
 )
-@_update("--epochs", type=int, help=f"Times each problem is met. {_default('epochs')}")
-@_update("--batch_size", type=int, help=f"Problems in a batch. {_default('batch_size')}")
-@_update(
-    "--gradient_accumulation_steps",
-    type=int,
-    help=f"Batches that make one update. {_default('gradient_accumulation_steps')}",
-)
-@_update(
-    "--num_iterations",
-    type=int,
-    help=f"Steps from the same episodes; the clip acts from the second on. {_default('num_iterations')}",
-)
-@_update(
-    "--filter_groups/--no_filter_groups",
-    default=None,
-    help="Replace groups without spread by those of other problems, instead of leaving them out. [default: leave out]",
-)
-@_update(
-    "--max_num_gen_batches",
-    type=int,
-    help=f"Times that episodes are rolled out for one update, at most. {_default('max_num_gen_batches')}",
-)
-@_update("--learning_rate", type=float, help=f"Of AdamW. {_default('learning_rate')}")
-@_update(
-    "--warmup_steps",
-    type=int,
-    help=f"Steps in which the learning rate rises linearly. {_default('warmup_steps')}",
-)
-@_update(
-    "--lr_schedule",
-    type=click.Choice(get_args(LrSchedule)),
-    help=f"After the warm-up: constant, or linear to 0 at the end. {_default('lr_schedule')}",
-)
+@with_options(*_OPTIONS.steps())
 @_update(
     "--advantage_type",
     type=click.Choice(get_args(AdvantageKind)),
@@ -184,44 +122,9 @@ train.add_command(report)
     type=click.Choice(get_args(KlReference)),
     help=f"What the KL holds to: the planner that acted, or the one at the start. {_default('kl_reference')}",
 )
-@_update(
-    "--max_grad_norm", type=float, help=f"Gradients are scaled down to this norm. {_default('max_grad_norm')}"
-)
-@_devices("--device", help=f"auto, cpu, cuda, ... {_default('device')}")
-@_devices("--lora_r", type=int, help=f"Rank of LoRA adapters; 0 trains all weights. {_default('lora_r')}")
-@_devices("--lora_alpha", type=int, help="Their scale. [default: twice --lora_r]")
-@_devices(
-    "--bf16/--no_bf16",
-    default=None,
-    help="Passes in bfloat16; what is trained stays float32. [default: on a GPU]",
-)
-@_devices(
-    "--gradient_checkpointing/--no_gradient_checkpointing",
-    default=None,
-    help="Compute activations again instead of keeping them. [default: keep]",
-)
-@_devices(
-    "--tokens_per_pass",
-    type=int,
-    help="Tokens in a forward and backward pass: lower it for less memory. [default: 2048 on a CPU, else 16384]",
-)
-@_running(
-    "--eval_every",
-    type=int,
-    help=f"Updates between evaluations; 0: only before and after. {_default('eval_every')}",
-)
-@_running("--save_every", type=int, help=f"Updates between checkpoints. {_default('save_every')}")
-@_running(
-    "--report_to",
-    multiple=True,
-    type=click.Choice(get_args(Tracker)),
-    help="Where figures go besides the log; may be given twice. [default: nowhere]",
-)
-@_running("--seed", type=int, help=_default("seed"))
-@_running("--output_dir", type=_path, help=f"Where checkpoints and logs go. {_default('output_dir')}")
-@_running("--cache_dir", type=_path, help=f"Where caches go. {_default('cache_dir')}")
+@with_options(*_OPTIONS.devices())
+@with_options(*_OPTIONS.running())
 @_running("--no_cache", is_flag=True, help="Ask again even what was answered before.")
-@_running("--resume", is_flag=True, help="Go on from the last checkpoint in --output_dir.")
 def grpo(resume: bool, report_to: tuple[str, ...], **settings: Any) -> None:
     """GRPO: a planner learns from the outcomes of its rollouts which thought type to take next.
 
@@ -233,7 +136,7 @@ def grpo(resume: bool, report_to: tuple[str, ...], **settings: Any) -> None:
         given = {name: value for name, value in settings.items() if value is not None}
         refuse_scripted(given)
         config = GrpoConfig(report_to=report_to, **given)
-        train_at_terminal(config, resume=resume)
+        train_planner_at_terminal(config, resume=resume)
 
 
 def main() -> None:

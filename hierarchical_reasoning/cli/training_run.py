@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import click
 
 from hierarchical_reasoning.cli.failures import Broken, Interrupted
 from hierarchical_reasoning.cli.serving import served
-from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.cli.training_display import LanguageModelDisplay, PlannerDisplay
+from hierarchical_reasoning.training.config import GrpoConfig, TrainingConfig
 from hierarchical_reasoning.training.errors import TrainingError
-from hierarchical_reasoning.wording import counted
+from hierarchical_reasoning.training.language_model.config import LanguageModelConfig
 
 if TYPE_CHECKING:
-    from hierarchical_reasoning.training.log import EvaluationRecord, Record, UpdateRecord
-    from hierarchical_reasoning.training.sharding.launch import Launch
-    from hierarchical_reasoning.training.trainer import Trained, Training
+    from anyio.from_thread import BlockingPortal
 
+    from hierarchical_reasoning.training.sharding.launch import Launch
+    from hierarchical_reasoning.training.trainer import Trained
+
+_Config = TypeVar("_Config", bound=TrainingConfig)
 _ONE_SIGNAL_S = 1.0
 RESUME_REQUESTED = "resume_requested"
 """File in ``--output_dir``: the run was asked by SIGUSR1 to stop, made a checkpoint, and is to be gone on with."""
@@ -71,7 +73,7 @@ class StopSignals:
         )
 
 
-def train(config: GrpoConfig, *, resume: bool) -> None:
+def train_planner_at_terminal(config: GrpoConfig, *, resume: bool) -> None:
     """Run to the end, with what there is to see on the way.
 
     Raises:
@@ -79,31 +81,20 @@ def train(config: GrpoConfig, *, resume: bool) -> None:
         Interrupted, Requeue: it was asked to stop.
         UsageError, TaxonomyError, BackendError: as `prepare_training` and `train_planner`.
     """
-    from anyio.from_thread import start_blocking_portal
-
     from hierarchical_reasoning.backends import make_backends
     from hierarchical_reasoning.training.assembly import check_training, prepare_training
-    from hierarchical_reasoning.training.checkpoints import Checkpoints
-    from hierarchical_reasoning.training.run import check_packages, train_planner
+    from hierarchical_reasoning.training.run import train_planner
     from hierarchical_reasoning.training.sharding import whole_models
-    from hierarchical_reasoning.training.sharding.launch import check_launch
 
-    check_packages(config.report_to)
-    Checkpoints(config.output_dir).make_directory()
-    (config.output_dir / RESUME_REQUESTED).unlink(missing_ok=True)
-    check_training(config)
-    launch = check_launch(problems_per_update=config.problems_per_update, device=config.device)
-    config = config.model_copy(update={"device": launch.device, **_shared_out(config, launch)})
-    display = TrainingDisplay(config, launch)
-    stop = StopSignals()
-    try:
-        with (
-            stop.handled(),
-            start_blocking_portal() as portal,
-            portal.wrap_async_context_manager(served(config, display.line)) as serving,
-        ):
+    with _Session(config, resume=resume, check=check_training) as session:
+        config, display, portal = (
+            session.config,
+            PlannerDisplay(session.config, session.launch),
+            session.portal,
+        )
+        with portal.wrap_async_context_manager(served(config, display.line)) as serving:
             parts = portal.call(partial(prepare_training, config, serving=serving))
-            display.prepared(len(parts.problems), (*launch.notes, *parts.notes))
+            display.prepared(len(parts.problems), (*session.launch.notes, *parts.notes))
             with whole_models():
                 opened = portal.call(make_backends, serving)  # there: a cache belongs to its thread
             with portal.wrap_async_context_manager(opened) as backends:
@@ -112,54 +103,115 @@ def train(config: GrpoConfig, *, resume: bool) -> None:
                     parts,
                     backends,
                     portal,
-                    launch,
+                    session.launch,
                     resume=resume,
                     report=display.show,
                     begins=partial(display.begins, resume=resume),
                     waiting=lambda waiting: display.line(str(waiting)),
-                    stop_requested=stop.requested,
+                    stop_requested=session.stop.requested,
                 )
-    except TrainingError as error:
-        raise Broken(f"{type(error).__name__}: {error}") from error
-    except KeyboardInterrupt:
-        raise Interrupted(f"interrupted; {_what_is_kept(config.output_dir)}") from None
     display.end(trained)
-    if trained.stopped:
-        _end_as_asked(config, launch, trained)
+    session.end(trained)
 
 
-def _shared_out(config: GrpoConfig, launch: Launch) -> dict[str, object]:
+def train_language_model_at_terminal(
+    config: LanguageModelConfig, *, resume: bool, notes: tuple[str, ...] = ()
+) -> None:
+    """As `train_planner_at_terminal`.
+
+    Args:
+        notes: on how the configuration came about.
+
+    Raises:
+        Broken, Interrupted, Requeue: as there.
+        UsageError, TaxonomyError, BackendError: as `assemble_language_model` and `train_language_model`.
+    """
+    from hierarchical_reasoning.training.language_model.parts import assemble_language_model
+    from hierarchical_reasoning.training.run import train_language_model
+
+    with _Session(config, resume=resume, check=assemble_language_model) as session:
+        parts = assemble_language_model(session.config)
+        display = LanguageModelDisplay(session.config, session.launch)
+        display.prepared(len(parts.problems), (*session.launch.notes, *notes, *parts.notes))
+        trained = train_language_model(
+            parts,
+            session.portal,
+            session.launch,
+            resume=resume,
+            report=display.show,
+            begins=partial(display.begins, resume=resume),
+            stop_requested=session.stop.requested,
+        )
+    display.end(trained)
+    session.end(trained)
+
+
+class _Session(Generic[_Config]):
+    """What surrounds a training run at the terminal: checks, signals, the event loop, and how it ends."""
+
+    config: _Config
+    """As it holds for this process."""
+    portal: BlockingPortal
+
+    def __init__(self, config: _Config, *, resume: bool, check: Callable[[_Config], object]) -> None:
+        """
+        Args:
+            check: finds whatever is wrong with what the user gave, before anything is started.
+        """
+        from hierarchical_reasoning.training.checkpoints import Checkpoints
+        from hierarchical_reasoning.training.run import check_packages
+        from hierarchical_reasoning.training.sharding.launch import check_launch
+
+        check_packages(config.report_to)
+        Checkpoints(config.output_dir).make_directory()
+        (config.output_dir / RESUME_REQUESTED).unlink(missing_ok=True)
+        check(config)
+        self.launch = check_launch(problems_per_update=config.problems_per_update, device=config.device)
+        self.config = config.model_copy(
+            update={"device": self.launch.device, **_shared_out(config, self.launch)}
+        )
+        self.stop = StopSignals()
+        self._open = ExitStack()
+
+    def __enter__(self) -> _Session[_Config]:
+        from anyio.from_thread import start_blocking_portal
+
+        self._open.enter_context(self.stop.handled())
+        self.portal = self._open.enter_context(start_blocking_portal())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._open.__exit__(kind, error, traceback)
+        except KeyboardInterrupt as interrupt:
+            error = interrupt
+        if isinstance(error, TrainingError):
+            raise Broken(f"{type(error).__name__}: {error}") from error
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted(f"interrupted; {_what_is_kept(self.config.output_dir)}") from None
+
+    def end(self, trained: Trained) -> None:
+        """Raises Interrupted, Requeue: the run was asked to stop."""
+        if trained.stopped:
+            _end_as_asked(self.config, self.launch, trained)
+
+
+def _shared_out(config: TrainingConfig, launch: Launch) -> dict[str, object]:
     """Limits that hold for all processes together, as each of them keeps to them."""
     if config.requests_per_minute is None:
         return {}
     return {"requests_per_minute": config.requests_per_minute / launch.processes}
 
 
-def _end_as_asked(config: GrpoConfig, launch: Launch, trained: Trained) -> None:
+def _end_as_asked(config: TrainingConfig, launch: Launch, trained: Trained) -> None:
     where = f"update {trained.updates} is finished; go on from {trained.last.resolve()} with --resume"
     if trained.stopped != signal.SIGUSR1:
         raise Interrupted(f"interrupted; {where}")
     if launch.rank == 0:
         (config.output_dir / RESUME_REQUESTED).touch()
     raise Requeue(f"stopped by SIGUSR1; {where}")
-
-
-def _used_with(config: GrpoConfig, planner: Path) -> list[str]:
-    """The main command with this planner, as it was trained."""
-    usual = GrpoConfig(planner_model_name=config.planner_model_name)
-    named = {
-        "planner_model_name": planner,
-        "label_level": config.label_level,
-        "max_reasoning_steps": config.max_steps_per_episode,
-        "num_icl_examples": config.n_examples,
-        "temperature": config.temperature,
-    }
-    same = ("tree_model_path", "prompt_style", "prompts_dir", "examples_file", "base_url", "vllm_base_url")
-    named |= {name: getattr(config, name) for name in same if getattr(config, name) != getattr(usual, name)}
-    if config.reasoning_model_name != usual.reasoning_model_name:
-        named |= {"model_name": config.reasoning_model_name, "llm_framework": config.framework}
-    flags = [text for name, value in named.items() for text in (f"--{name}", str(value))]
-    return ["python", "hierarchical_reasoning.py", *flags]
 
 
 def _what_is_kept(output_dir: Path) -> str:
@@ -169,96 +221,3 @@ def _what_is_kept(output_dir: Path) -> str:
     if not found:
         return "there is no checkpoint yet, so nothing is kept to go on from"
     return f"the last checkpoint is {found[max(found)]}, go on with --resume"
-
-
-class TrainingDisplay:
-    """What is printed, by the first of the processes alone."""
-
-    def __init__(self, config: GrpoConfig, launch: Launch) -> None:
-        self._config = config
-        self._launch = launch
-        self._started = time.monotonic()
-        self._updates = 0
-        self._updates_here = 0
-
-    def line(self, text: str) -> None:
-        if self._launch.rank == 0:
-            click.echo(text)
-
-    def prepared(self, n_problems: int, notes: tuple[str, ...]) -> None:
-        config = self._config
-        self.line(
-            f"{n_problems} problems of {config.data_file}, level {config.label_level}; planner "
-            f"{config.planner_model_name}, reasoner {config.reasoning_model_name} ({config.framework})"
-        )
-        for note in notes:
-            self.line(f"note: {note}")
-
-    def begins(self, training: Training, *, resume: bool) -> None:
-        self._updates = training.updates
-        self._started = time.monotonic()
-        if training.resumed_from is not None:
-            self.line(f"going on from {training.resumed_from.path}")
-        elif resume:
-            self.line(f"--resume: no checkpoint in {self._config.output_dir}; a new run begins")
-        self.line(
-            f"{counted(training.updates, 'update')} of up to {counted(self._config.problems_per_update, 'problem')} x "
-            f"{self._config.num_rollouts_per_prompt} episodes; log, traces and checkpoints: {self._config.output_dir}"
-        )
-
-    def show(self, record: Record) -> None:
-        if record.kind == "evaluation":
-            self._show_evaluation(record)
-        else:
-            self._show_update(record)
-
-    def end(self, trained: Trained) -> None:
-        if trained.learned_nothing:
-            self.line(
-                "ATTENTION: nothing was learned, since the rollouts of every problem had equal rewards; raise "
-                "--num_rollouts_per_prompt, --planner_temperature or --max_steps_per_episode, or take problems that "
-                "are solved now and then"
-            )
-        config = self._config
-        chosen = trained.best or trained.last
-        if trained.best is not None and trained.best.resolve() != trained.last.resolve():
-            self.line(f"best on held-out problems: {trained.best.resolve().name}")
-        self._compare_with_start(trained)
-        if trained.report is not None:
-            for note in trained.report.notes:
-                self.line(f"note: {note}")
-            self.line(f"curves: {trained.report.html}")
-        self.line(f"the planner is in {chosen}; use it with {shlex.join(_used_with(config, chosen))}")
-
-    def _compare_with_start(self, trained: Trained) -> None:
-        greedy = [record for record in trained.evaluations if record.mode == "greedy"]
-        start = [record.correct for record in greedy if record.update == 0]
-        later = [record.correct for record in greedy if record.update > 0]
-        if start and later and max(later) <= start[0]:
-            self.line(
-                f"ATTENTION: no checkpoint solved more held-out problems, greedily, than the planner before training "
-                f"({start[0]} of {greedy[0].n})"
-            )
-
-    def _show_evaluation(self, record: EvaluationRecord) -> None:
-        when = "before training" if record.update == 0 else f"after update {record.update}"
-        errors = f", {record.errors} errors" if record.errors else ""
-        self.line(
-            f"{when}, {record.mode}: {record.correct} of {record.n} held-out problems correct "
-            f"({100 * record.accuracy:.1f} %), {record.steps:.1f} choices a problem{errors}"
-        )
-
-    def _show_update(self, record: UpdateRecord) -> None:
-        self._updates_here += 1
-        seconds = (time.monotonic() - self._started) / self._updates_here
-        left = round(seconds * (self._updates - record.update))
-        errors = f", {record.errors} errors" if record.errors else ""
-        batches = f" in {record.generation_batches} batches" if record.generation_batches > 1 else ""
-        speed = record.trained_tokens / record.update_seconds if record.update_seconds else 0
-        self.line(
-            f"update {record.update} of {self._updates} (epoch {record.epoch}): reward {record.reward:.3f}, "
-            f"accuracy {100 * record.accuracy:.1f} %, entropy {record.entropy:.3f}, KL {record.kl:.4f}, "
-            f"clipped {100 * record.clip_share:.1f} %, {record.groups_without_spread} of {record.groups} groups "
-            f"without spread{batches}{errors}; {record.rollout_seconds:.0f} + {record.update_seconds:.0f} s, "
-            f"{speed:,.0f} tokens/s trained, {left // 60}:{left % 60:02} left"
-        )

@@ -5,23 +5,20 @@ Whatever is wrong with what the user gave is found here, before a model is loade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.journal.file import fingerprint
 from hierarchical_reasoning.model_combinations import (
     check_models,
     model_flag,
     notes_on_unused,
     unused_model_settings,
 )
-from hierarchical_reasoning.problems import Problem, ProblemSet, read_problems
+from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
-from hierarchical_reasoning.reasoning_config import BUNDLED
 from hierarchical_reasoning.reasoning_parts import (
     Examples,
     make_reasoner,
@@ -31,11 +28,15 @@ from hierarchical_reasoning.reasoning_parts import (
     shown_examples,
     with_examples_by_model,
 )
-from hierarchical_reasoning.results.records import RoleUsage
+from hierarchical_reasoning.results.records import ResultsHead, RoleUsage
+from hierarchical_reasoning.results.summary import summarize
 from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.loading import check_model_folder
 from hierarchical_reasoning.training.patience import Waiting
+from hierarchical_reasoning.training.problem_sets import read_problem_sets
 from hierarchical_reasoning.training.rollouts import Rollouts
-from hierarchical_reasoning.verifiers import Verifier, verifier_for
+from hierarchical_reasoning.verifiers import Verifier
+from hierarchical_reasoning.versions import versions
 from llm_backends import Backend, Price
 from llm_backends.local.loading import find_device
 from llm_backends.model_files import model_files
@@ -64,6 +65,24 @@ class TrainingParts:
     """What the user should know before it starts."""
     examples_spent: RoleUsage | None = None
     """What choosing the in-context examples took."""
+
+    def results_head(self) -> ResultsHead:
+        """Of the files with episodes."""
+        config = self.config
+        return ResultsHead(
+            model_name=config.reasoning_model_name,
+            label_level=config.label_level,
+            use_hierarchical_reasoning=True,
+            summary=summarize(()),
+            config={
+                **config.model_dump(mode="json"),
+                "llm_framework": config.framework,
+                "num_icl_examples": config.n_examples,
+                "planner_temperature": config.planner_sampling_temperature,
+                "answer_format": self.verifier.format,
+                "versions": versions(),
+            },
+        )
 
     def rollouts(
         self,
@@ -127,17 +146,14 @@ def assemble_training(config: GrpoConfig, chosen_examples: LevelExamples | None 
         BackendError: there is no such backend, or a key is missing.
     """
     unused = _check_settings(config)
-    problems, held_out, notes = _read(config)
-    verifier, verifier_note = verifier_for(
-        config.ground_truth_format, (*problems, *held_out), number_tolerance=config.number_tolerance
-    )
-    _check_graded(verifier, (*problems, *held_out))
+    asked = read_problem_sets(config)
+    verifier, problems = asked.verifier, asked.problems
     prompts = Prompts(config.prompt_style, verifier.answer_form, config.prompts_dir)
     options = load_taxonomy(config.tree_model_path).at_level(config.label_level)
     prompts.check(problems[0], options[0])
     examples, example_notes = shown_examples(config, options, chosen_examples)
     settings = config.affecting_weights() | {
-        "problems_sha256": fingerprint({"problems": [[p.id, p.text, p.answers] for p in problems]}),
+        "problems_sha256": asked.sha256,
         "answer_format": verifier.format,
         "prompts_sha256": prompts.sha256,
         "options": [[option.node_id, option.name, option.description] for option in options],
@@ -147,14 +163,14 @@ def assemble_training(config: GrpoConfig, chosen_examples: LevelExamples | None 
     return TrainingParts(
         config,
         problems,
-        held_out,
+        asked.held_out,
         verifier,
         prompts,
         options,
         examples,
         settings,
         {"planner": _FREE_TO_PLAN} | prices_by_role(config),
-        (*unused, *notes, verifier_note, *example_notes),
+        (*unused, *asked.notes, *example_notes),
     )
 
 
@@ -169,9 +185,9 @@ def _check_settings(config: GrpoConfig) -> tuple[str, ...]:
         )
     check_models(config)
     find_device(config.device)
-    _check_model("--planner_model_name", config.planner_model_name, config.planner_path)
+    check_model_folder("--planner_model_name", config.planner_model_name, config.planner_path)
     if config.framework == "local":
-        _check_model(model_flag(config, "reasoner"), config.main_model_name, config.reasoner.model_path)
+        check_model_folder(model_flag(config, "reasoner"), config.main_model_name, config.reasoner.model_path)
     # The planner runs in this process, on the device.
     unused = unused_model_settings(config) - {"device"}
     return notes_on_unused(config, unused, f"--llm_framework {config.framework}")
@@ -184,98 +200,3 @@ def _identities(config: GrpoConfig) -> dict[str, object]:
         for role, identity in model_identities(config).items()
     }
     return {"planner": model_files(config.planner_path), **identities}
-
-
-def _check_model(flag: str, name: str, model_path: str) -> None:
-    path = Path(model_path)
-    if (path / "config.json").is_file():
-        return
-    if name == BUNDLED:
-        raise ConfigError(
-            f"the bundled model is not at {path}; make it with `python -m hierarchical_reasoning.sample_tasks "
-            f"model`, or name another with {flag}"
-        )
-    if path.exists() or path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise ConfigError(
-            f"{flag} {name!r} is no model folder: it has no config.json; give a folder that "
-            "transformers can load, or a Hugging Face name"
-        )
-
-
-def _read(config: GrpoConfig) -> tuple[tuple[Problem, ...], tuple[Problem, ...], tuple[str, ...]]:
-    """Problems to train on, problems held out, and notes."""
-    n_rows, rows_flag = config.n_rows, "--n_rows"
-    if config.held_out_file is None and config.eval_rows:
-        n_rows, rows_flag = n_rows + config.eval_rows, "--n_rows + --eval_rows"
-    everything = _read_file(
-        config,
-        config.data_file,
-        n_rows,
-        flag="--data_file",
-        rows_flag=rows_flag,
-        sample_ids=config.sample_id,
-    )
-    notes = [f"problems to train on: {note}" for note in everything.notes]
-    problems = everything.problems if config.sample_id else everything.problems[: config.n_rows]
-    if config.eval_rows == 0:
-        held_out: tuple[Problem, ...] = ()
-        notes.append("--eval_rows 0: nothing is measured on held-out problems")
-    elif config.held_out_file is not None:
-        found = _read_file(
-            config, config.held_out_file, config.eval_rows, flag="--eval_file", rows_flag="--eval_rows"
-        )
-        held_out = found.problems
-        notes += [f"held-out problems: {note}" for note in found.notes]
-    else:
-        held_out = everything.problems[len(problems) :]
-        if not held_out:
-            raise ConfigError(
-                f"all {len(problems)} problems of {config.data_file} are trained on, and none is left to measure "
-                "with; lower --n_rows, name a file with --eval_file, or give --eval_rows 0"
-            )
-    _check_not_trained_on(config, problems, held_out)
-    return problems, held_out, tuple(notes)
-
-
-def _read_file(
-    config: GrpoConfig,
-    path: Path,
-    n_rows: int,
-    *,
-    flag: str,
-    rows_flag: str,
-    sample_ids: tuple[str, ...] = (),
-) -> ProblemSet:
-    return read_problems(
-        path,
-        category=config.category,
-        n_rows=n_rows,
-        sample_ids=sample_ids,
-        shuffle_seed=config.seed if config.shuffle else None,
-        shape=config.problem_shape,
-        problem_field=config.problem_field,
-        answer_field=config.answer_field,
-        flag=flag,
-        rows_flag=rows_flag,
-    )
-
-
-def _check_graded(verifier: Verifier, problems: Sequence[Problem]) -> None:
-    for problem in problems:
-        if verifier.ground_truth(problem) is None:
-            raise ConfigError(
-                f"problem {problem.id} has no ground truth, so nothing could reward its rollouts; every problem "
-                "of --data_file and --eval_file needs one"
-            )
-
-
-def _check_not_trained_on(
-    config: GrpoConfig, problems: Sequence[Problem], held_out: Sequence[Problem]
-) -> None:
-    trained_on = {problem.text for problem in problems}
-    leaked = [problem.id for problem in held_out if problem.text in trained_on]
-    if leaked:
-        raise ConfigError(
-            f"{len(leaked)} of {len(held_out)} held-out problems are trained on as well (the first is {leaked[0]}); "
-            f"give another --eval_file than {config.held_out_file or config.data_file}"
-        )

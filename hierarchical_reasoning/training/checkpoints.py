@@ -19,7 +19,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,8 @@ class Progress:
     best: Best | None
     settings: Mapping[str, Any]
     """What a resumed run must share."""
+    memory: Mapping[str, Any] = field(default_factory=dict)
+    """What a later update depends on besides weights."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,13 @@ class TrainingState:
 class Checkpoints:
     """Those of one output directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, kept: int = 1) -> None:
+        """
+        Args:
+            kept: how many are, the newest; the best one besides.
+        """
         self.directory = directory
+        self._kept = kept
 
     def make_directory(self) -> None:
         """Raises OutputError."""
@@ -174,7 +181,7 @@ class Checkpoints:
         return Checkpoint(path, progress)
 
     def save(self, state: TrainingState, write_planner: Callable[[Path], None]) -> Checkpoint:
-        """Write ``update-N``, point ``last`` and ``best`` to what they name, and drop what neither names.
+        """Write ``update-N``, point ``last`` and ``best`` to what they name, and drop what is not kept.
 
         Args:
             write_planner: writes a model folder.
@@ -206,11 +213,13 @@ class Checkpoints:
         return Checkpoint(path, progress)
 
     def settle(self, progress: Progress) -> None:
-        """Point ``last`` and ``best`` to what they name, and drop what neither names, also what a kill left behind."""
+        """Point ``last`` and ``best`` to what they name, and drop what is not kept, also what a kill left behind."""
         self._link(LAST, self.directory / f"update-{progress.update}")
         if progress.best is not None:
             self._link(BEST, self.directory / f"update-{progress.best.update}")
         kept = {(self.directory / name).resolve() for name in (LAST, BEST)}
+        done = {number: path for number, path in self.finished().items() if number <= progress.update}
+        kept |= {done[number].resolve() for number in sorted(done)[-self._kept :]}
         for path in self.directory.iterdir():
             if path.is_dir() and path.resolve() not in kept and _OURS.match(path.name):
                 shutil.rmtree(path)

@@ -11,6 +11,8 @@ from hierarchical_reasoning.assets import MODEL, TEST_PROBLEMS, TRAIN_PROBLEMS
 from hierarchical_reasoning.reasoning_config import BUNDLED, HOW_ASKED, ReasoningConfig
 
 AdvantageKind = Literal["binary", "mean"]
+Aggregation = Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm"]
+"""How the losses of tokens become one number, as verl names it."""
 KlReference = Literal["old", "start"]
 LrSchedule = Literal["constant", "linear"]
 Tracker = Literal["tensorboard", "trackio"]
@@ -28,10 +30,11 @@ FOR_BUNDLED_PLANNER: dict[str, Any] = {
 are meant for."""
 
 
-class GrpoConfig(ReasoningConfig):
-    """Everything a training run can be told. Fields are named as the flags are."""
+class TrainingConfig(ReasoningConfig):
+    """What every training run can be told. Fields are named as the flags are."""
 
-    main_model: ClassVar[str] = "reasoning_model_name"
+    trained_model: ClassVar[str]
+    """The field, and the flag, that names the model that is trained, in this process."""
 
     data_file: Path = TRAIN_PROBLEMS
     eval_file: Path | None = None
@@ -41,42 +44,19 @@ class GrpoConfig(ReasoningConfig):
     eval_rows: int = Field(100, ge=0)
     """0: no evaluation."""
 
-    max_steps_per_episode: int = Field(10, ge=2)
-
-    planner_model_name: str = BUNDLED
-    """The model that is trained, in this process."""
-    reasoning_model_name: str = BUNDLED
-
-    num_rollouts_per_prompt: int = Field(4, ge=2)
-    sample_action: bool = True
-    temperature: float = Field(1.0, ge=0, le=2)
-    """Of the reasoner's draws."""
-    planner_temperature: float | None = Field(None, ge=0, allow_inf_nan=False)
-    """Of the planner's draws, which stay among its options however high it is; None: `temperature`."""
-    length_reward_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
-    advantage_type: AdvantageKind = "binary"
-
     epochs: int = Field(3, ge=1)
     batch_size: int = Field(4, ge=1)
     """Problems."""
     gradient_accumulation_steps: int = Field(4, ge=1)
-    """Batches whose gradients make one update; their episodes are rolled out together."""
-    filter_groups: bool = False
-    """Groups without spread are replaced by those of other problems, instead of being left out."""
-    max_num_gen_batches: int = Field(5, ge=1)
-    """Times that episodes are rolled out for one update, at most, with `filter_groups`."""
+    """Batches whose gradients make one update; their rollouts are made together."""
     num_iterations: int = Field(1, ge=1)
-    """Updates made from the same episodes. In the first the policy is still the one that acted, so its ratio is
+    """Updates made from the same rollouts. In the first the policy is still the one that acted, so its ratio is
     1 and its KL 0; only further ones can be clipped."""
     learning_rate: float = Field(1e-5, gt=0, allow_inf_nan=False)
     warmup_steps: int = Field(0, ge=0)
     """Steps of the optimizer in which the learning rate rises linearly to `learning_rate`."""
     lr_schedule: LrSchedule = "constant"
     """After the warm-up: as it is, or falling linearly to 0 at the end."""
-    epsilon: float = Field(0.2, gt=0, lt=1)
-    kl_coeff: float = Field(0.1, ge=0, allow_inf_nan=False)
-    kl_reference: KlReference = "old"
-    """What the KL holds the planner to: the one that acted in this update, or the one that training started from."""
     max_grad_norm: float = Field(1.0, gt=0, allow_inf_nan=False)
 
     lora_r: int = Field(0, ge=0)
@@ -87,36 +67,37 @@ class GrpoConfig(ReasoningConfig):
     """Forward passes in bfloat16, and with LoRA frozen weights as well. None: on a GPU."""
     gradient_checkpointing: bool = False
     tokens_per_pass: int | None = Field(None, ge=1)
-    """Of a forward and backward pass, padding included; a longer episode has a pass of its own. None: 2,048 on a CPU,
-    where more is slower, else 16,384."""
+    """Of a forward and backward pass, what rollouts share counted once; a rollout that is longer has a pass of its own.
+    None: 4,096 on a CPU, where more is slower, else 16,384."""
 
     eval_every: int = Field(5, ge=0)
     """Updates between evaluations on held-out problems; 0: only before and after."""
     save_every: int = Field(5, ge=1)
     """Updates between checkpoints."""
+    save_total_limit: int = Field(1, ge=1)
+    """Checkpoints that are kept, the newest; the best one besides."""
+    logging_steps: int = Field(1, ge=1)
+    """Updates between those that are printed; the log has them all."""
     report_to: tuple[Tracker, ...] = ()
     """Where figures go besides the log."""
 
-    output_dir: Path = Path("cache/checkpoints/planner_grpo")
+    output_dir: Path
     max_concurrency: int = Field(128, ge=1)
     """Episodes in flight."""
     reasoner_patience: float = Field(600, ge=0, allow_inf_nan=False)
     """Seconds for which a reasoner that is out of reach, or fails, is asked again before training stops. 0: an episode
     in which a call fails is an error at once."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_of_the_bundled_planner(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("planner_model_name", BUNDLED) != BUNDLED:
-            return given
-        # A temperature that is given is the planner's too, unless it has one of its own.
-        usual = FOR_BUNDLED_PLANNER | ({"planner_temperature": None} if "temperature" in given else {})
-        return usual | given
+    @property
+    def trained_model_name(self) -> str:
+        """As it was given."""
+        name: str = getattr(self, self.trained_model)
+        return name
 
     @property
-    def planner_path(self) -> str:
-        """What is loaded as the planner."""
-        return str(MODEL) if self.planner_model_name == BUNDLED else self.planner_model_name
+    def trained_path(self) -> str:
+        """What is loaded to be trained."""
+        return str(MODEL) if self.trained_model_name == BUNDLED else self.trained_model_name
 
     @property
     def computes_in_bf16(self) -> bool:
@@ -140,9 +121,9 @@ class GrpoConfig(ReasoningConfig):
 
     def affecting_weights(self) -> dict[str, object]:
         """The settings that a resumed run must share: all that can change the weights after an update. Files stand for
-        what is in them, which `TrainingParts.settings` has; what is measured decides which checkpoint is the best."""
+        what is in them, which the parts' `settings` have; what is measured decides which checkpoint is the best."""
         free = {
-            "data_file", "eval_every", "save_every", "report_to", "output_dir",
+            "data_file", "eval_every", "save_every", "save_total_limit", "logging_steps", "report_to", "output_dir",
             "tree_model_path", "prompts_dir", "examples_file", "device", "tokens_per_pass", "gradient_checkpointing",
             "base_url", "api_key_env", "high_level_base_url", "high_level_api_key_env", "reasoner_patience",
         }  # fmt: skip
@@ -150,3 +131,47 @@ class GrpoConfig(ReasoningConfig):
             free.add("epochs")
         same = self.model_dump(mode="json", exclude=free | HOW_ASKED)
         return same | {"bf16": self.computes_in_bf16}
+
+
+class GrpoConfig(TrainingConfig):
+    """Everything a run that trains a planner can be told."""
+
+    main_model: ClassVar[str] = "reasoning_model_name"
+    trained_model: ClassVar[str] = "planner_model_name"
+
+    planner_model_name: str = BUNDLED
+    reasoning_model_name: str = BUNDLED
+
+    max_steps_per_episode: int = Field(10, ge=2)
+    num_rollouts_per_prompt: int = Field(4, ge=2)
+    sample_action: bool = True
+    temperature: float = Field(1.0, ge=0, le=2)
+    """Of the reasoner's draws."""
+    planner_temperature: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Of the planner's draws, which stay among its options however high it is; None: `temperature`."""
+    length_reward_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
+    advantage_type: AdvantageKind = "binary"
+    filter_groups: bool = False
+    """Groups without spread are replaced by those of other problems, instead of being left out."""
+    max_num_gen_batches: int = Field(5, ge=1)
+    """Times that episodes are rolled out for one update, at most, with `filter_groups`."""
+    epsilon: float = Field(0.2, gt=0, lt=1)
+    kl_coeff: float = Field(0.1, ge=0, allow_inf_nan=False)
+    kl_reference: KlReference = "old"
+    """What the KL holds the planner to: the one that acted in this update, or the one that training started from."""
+
+    output_dir: Path = Path("cache/checkpoints/planner_grpo")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_bundled_planner(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or given.get("planner_model_name", BUNDLED) != BUNDLED:
+            return given
+        # A temperature that is given is the planner's too, unless it has one of its own.
+        usual = FOR_BUNDLED_PLANNER | ({"planner_temperature": None} if "temperature" in given else {})
+        return usual | given
+
+    @property
+    def planner_path(self) -> str:
+        """What is loaded as the planner."""
+        return self.trained_path

@@ -15,30 +15,27 @@ from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.results.file import results_lines
 from hierarchical_reasoning.results.records import EpisodeRecord, ResultEntry, ResultsHead
 from hierarchical_reasoning.results.summary import summarize
-from hierarchical_reasoning.training.assembly import TrainingParts
-from hierarchical_reasoning.training.log import PlannerMode
-from hierarchical_reasoning.training.objectives import episode_reward
+from hierarchical_reasoning.training.log import Mode
 from hierarchical_reasoning.training.rollouts import Episode
-from hierarchical_reasoning.versions import versions
 from taxonomy.atomic import written_atomically
 
 FOLDER = "rollouts"
 """In ``--output_dir``."""
-_NAME = re.compile(r"(?:update|evaluation)-(\d+)\b.*\.json")
+_NAME = re.compile(r"(?:update|evaluation)-(\d+)\b.*\.jsonl?")
 
 
 class EpisodeFiles:
     """The episodes of a training run, as one of its processes writes them."""
 
-    def __init__(self, parts: TrainingParts, *, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, head: ResultsHead, output_dir: Path, *, rank: int = 0, world_size: int = 1) -> None:
         """
         Args:
+            head: of every file, but for its summary and what tells it from others.
             rank: which of `world_size` processes this is; with more than one, each writes files of its own.
         """
-        self._parts = parts
-        self._folder = parts.config.output_dir / FOLDER
+        self._head = head
+        self._folder = output_dir / FOLDER
         self._suffix = "" if world_size == 1 else f"-rank{rank}"
-        self._versions = versions()
 
     def write_update(
         self, update: int, epoch: int, episodes: Sequence[Episode], advantages: Sequence[float | None]
@@ -60,7 +57,7 @@ class EpisodeFiles:
             {"update": update, "epoch": epoch},
         )
 
-    def write_evaluation(self, update: int, mode: PlannerMode, episodes: Sequence[Episode]) -> Path:
+    def write_evaluation(self, update: int, mode: Mode, episodes: Sequence[Episode]) -> Path:
         """What the planner did on held-out problems after an update. Raises OutputError."""
         return self._write(
             f"evaluation-{update:05d}-{mode}",
@@ -71,7 +68,7 @@ class EpisodeFiles:
     def keep_until(self, update: int) -> None:
         """Drop the files of all later updates, whichever process wrote them. Raises OutputError."""
         try:
-            for path in self._folder.glob("*.json"):
+            for path in self._folder.glob("*.json*"):
                 match = _NAME.fullmatch(path.name)
                 if match is not None and int(match[1]) > update:
                     path.unlink(missing_ok=True)
@@ -79,21 +76,8 @@ class EpisodeFiles:
             raise self._cannot("be cleared of later updates", error) from error
 
     def _write(self, name: str, entries: Sequence[ResultEntry], which: dict[str, object]) -> Path:
-        parts, config = self._parts, self._parts.config
-        head = ResultsHead(
-            model_name=config.reasoning_model_name,
-            label_level=config.label_level,
-            use_hierarchical_reasoning=True,
-            summary=summarize(entries),
-            config={
-                **config.model_dump(mode="json"),
-                "llm_framework": config.framework,
-                "num_icl_examples": config.n_examples,
-                "planner_temperature": config.planner_sampling_temperature,
-                "answer_format": parts.verifier.format,
-                "versions": self._versions,
-                **which,
-            },
+        head = self._head.model_copy(
+            update={"summary": summarize(entries), "config": self._head.config | which}
         )
         path = self._folder / f"{name}{self._suffix}.json"
         try:
@@ -115,11 +99,7 @@ class EpisodeFiles:
             epoch=epoch,
             reward=episode.reward,
             correct=float(episode.entry.is_correct is True),
-            brevity=episode_reward(
-                correct=False,
-                characters=episode.characters,
-                length_reward_weight=self._parts.config.length_reward_weight,
-            ),
+            brevity=episode.brevity,
             characters=episode.characters,
             advantage=advantage,
         )

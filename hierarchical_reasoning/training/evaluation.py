@@ -9,13 +9,13 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.experience import draw_seed
-from hierarchical_reasoning.training.log import START, EvaluationRecord, PlannerMode
+from hierarchical_reasoning.training.log import START, EvaluationRecord, Mode
 from hierarchical_reasoning.training.rollouts import Collected, Episode, Rollouts
 from llm_backends import Sampling
 
 
 async def attempt(
-    rollouts: Rollouts, problems: Sequence[Problem], config: GrpoConfig, mode: PlannerMode
+    rollouts: Rollouts, problems: Sequence[Problem], config: GrpoConfig, mode: Mode
 ) -> Collected:
     """One attempt at each problem. The draws are the same at every evaluation, so that they differ by the planner."""
     temperature = 0.0 if mode == "greedy" else config.planner_sampling_temperature
@@ -24,13 +24,13 @@ async def attempt(
     )
 
 
-def modes(config: GrpoConfig) -> tuple[PlannerMode, ...]:
+def modes(config: GrpoConfig) -> tuple[Mode, ...]:
     """How the planner is evaluated: greedy and, where it acts so, sampled."""
     return ("greedy", "sampled") if config.sample_action else ("greedy",)
 
 
 def evaluation_record(
-    update: int, mode: PlannerMode, episodes: Sequence[Episode], seconds: float
+    update: int, mode: Mode, episodes: Sequence[Episode], seconds: float
 ) -> EvaluationRecord:
     return EvaluationRecord(
         update=update,

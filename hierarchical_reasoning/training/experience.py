@@ -8,34 +8,24 @@ from __future__ import annotations
 import math
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.training.config import GrpoConfig
-from hierarchical_reasoning.training.objectives import group_advantage, tempered
+from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
+from hierarchical_reasoning.training.config import GrpoConfig, TrainingConfig
+from hierarchical_reasoning.training.learner import Experience
+from hierarchical_reasoning.training.objectives import entropy, group_advantage, tempered
 from hierarchical_reasoning.training.policy import Policy
 from hierarchical_reasoning.training.rollouts import Collected, Episode, Rollouts
 from hierarchical_reasoning.training.update import Lesson
+from hierarchical_reasoning.training.update_record import Gathered
 from llm_backends import Sampling
-
-
-@dataclass(frozen=True, eq=False)
-class Experience:
-    """What a process rolled out for one update."""
-
-    episodes: tuple[Episode, ...]
-    """All, those of replaced groups included."""
-    advantages: tuple[float | None, ...]
-    """Of each of them; None where it failed."""
-    lessons: tuple[Lesson, ...]
-    groups: int
-    groups_without_spread: int
-    generation_batches: int
-    collected: tuple[Collected, ...]
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -73,7 +63,11 @@ class Gatherer:
         collected: list[Collected] = []
         groups = without_spread = 0
         due = list(problems)
-        spare = self._replacements(update, everyones)
+        spare = (
+            replacements(self.problems, self.config.seed, update, everyones, self.share)
+            if self.config.filter_groups
+            else []
+        )
         while due:
             batch = await self.rollouts.collect(
                 due, self.config.num_rollouts_per_prompt, self._sampling(update)
@@ -94,31 +88,20 @@ class Gatherer:
             if not self.config.filter_groups or len(collected) >= self.config.max_num_gen_batches:
                 break
             due, spare = spare[:missing], spare[missing:]
-        return Experience(
-            tuple(episodes),
-            tuple(advantages),
-            tuple(lessons),
-            groups,
-            without_spread,
-            len(collected),
-            tuple(collected),
-            time.perf_counter() - started,
+        gathered = Gathered(
+            **_figures_of(episodes),
+            groups=groups,
+            groups_without_spread=without_spread,
+            generation_batches=len(collected),
+            usage=_paid_for(collected),
+            seconds=time.perf_counter() - started,
         )
+        return Experience(tuple(episodes), tuple(advantages), tuple(lessons), gathered)
 
     def _sampling(self, update: int) -> Sampling:
         """Of the planner; each update draws other numbers."""
         temperature = self.config.planner_sampling_temperature if self.config.sample_action else 0.0
         return Sampling(temperature=temperature, seed=draw_seed(self.config.seed, update))
-
-    def _replacements(self, update: int, everyones: Sequence[Problem]) -> list[Problem]:
-        """Problems to take in place of others, in the order to take them; of this process alone."""
-        if not self.config.filter_groups:
-            return []
-        taken = {problem.id for problem in everyones}
-        others = [problem for problem in self.problems if problem.id not in taken]
-        random.Random(f"{self.config.seed}/replacements/{update}").shuffle(others)
-        index, count = self.share
-        return others[index::count]
 
     def _advantages(self, episodes: Sequence[Episode], *, seed: str) -> list[float | None]:
         graded = [row for row, episode in enumerate(episodes) if episode.reward is not None]
@@ -148,6 +131,48 @@ class Gatherer:
         )
 
 
+def _figures_of(episodes: Sequence[Episode]) -> dict[str, Any]:
+    """What the episodes add to the record of an update."""
+    graded = [episode for episode in episodes if episode.reward is not None]
+    choices = [choice for episode in graded for choice in episode.choices]
+    log_probs_CO = torch.tensor([choice.old_log_probs for choice in choices], dtype=torch.float64)
+    return {
+        "episodes": len(episodes),
+        "errors": len(episodes) - len(graded),
+        "reward": sum(episode.reward or 0.0 for episode in graded),
+        "correct": sum(episode.outcome is Outcome.CORRECT for episode in graded),
+        "acts": len(choices),
+        "entropy": float(entropy(log_probs_CO).sum()) if choices else 0.0,
+        "thought_types": Counter(choice.name for choice in choices),
+    }
+
+
+def _paid_for(collected: Sequence[Collected]) -> RoleUsage:
+    """What all models but the planner took."""
+    usages = (usage for batch in collected for role, usage in batch.usage.items() if role != "planner")
+    return sum(usages, NOTHING_SPENT)
+
+
+def replacements(
+    problems: Sequence[Problem],
+    seed: int,
+    update: int,
+    everyones: Sequence[Problem],
+    share: tuple[int, int],
+) -> list[Problem]:
+    """Problems to take in place of others, in the order to take them; of one process alone.
+
+    Args:
+        everyones: what all processes take in the update anyway.
+        share: which of how many processes it is.
+    """
+    taken = {problem.id for problem in everyones}
+    others = [problem for problem in problems if problem.id not in taken]
+    random.Random(f"{seed}/replacements/{update}").shuffle(others)
+    index, count = share
+    return others[index::count]
+
+
 def acting_temperature(config: GrpoConfig) -> float:
     """Of the distribution that acts; argmax rollouts are scored at 1."""
     return config.planner_sampling_temperature if config.sample_action else 1.0
@@ -165,6 +190,6 @@ def problem_order(n_problems: int, problems_per_update: int, epoch: int, seed: i
     return [order[start : start + problems_per_update] for start in range(0, n_problems, problems_per_update)]
 
 
-def count_updates(config: GrpoConfig, n_problems: int) -> int:
+def count_updates(config: TrainingConfig, n_problems: int) -> int:
     """Of a whole run."""
     return config.epochs * math.ceil(n_problems / config.problems_per_update)

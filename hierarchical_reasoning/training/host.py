@@ -11,7 +11,7 @@ import torch
 
 from hierarchical_reasoning.errors import ReasoningError
 from hierarchical_reasoning.training.errors import TrainingError
-from hierarchical_reasoning.training.update import Totals
+from hierarchical_reasoning.training.sums import Sums
 from llm_backends import BackendError
 
 _Item = TypeVar("_Item")
@@ -31,7 +31,7 @@ class Due:
 class Step:
     """One step of the optimizer, over all processes."""
 
-    totals: Totals
+    sums: Sums
     grad_norm: float
     learning_rate: float
 

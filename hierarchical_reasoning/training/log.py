@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ from taxonomy.atomic import write_atomically
 LOG_NAME = "log.jsonl"
 SETTINGS_NAME = "settings.json"
 """Both in ``--output_dir``."""
-PlannerMode = Literal["greedy", "sampled"]
+Mode = Literal["greedy", "sampled"]
 START = "(start)"
 """Where a trace begins, in transitions."""
 
@@ -33,17 +33,19 @@ class UpdateRecord:
     reward: float
     accuracy: float
     steps: float
-    """Choices an episode."""
+    """Choices an episode; tokens, where a language model is trained."""
     thought_types: dict[str, int]
     """How often each option was chosen, "Finish thinking" included."""
     entropy: float
-    """Of a choice, over the options, nats, at temperature 1."""
+    """Of a choice, over the options; nats, at temperature 1. Of a language model, the mean -log p of the tokens drawn,
+    which has that of the vocabulary as its mean where temperature is 1 and nothing is cut off."""
     kl: float
-    """KL(old || new) of a choice, or KL(reference || new), in the last iteration, before its step."""
+    """KL(old || new) of a choice, or KL(reference || new), in the last iteration, before its step. Of a language model,
+    KL(new || reference), estimated by k3; 0 where the loss has none."""
     clip_share: float
-    """Share of choices that were clipped, over all iterations."""
+    """Share of choices, or tokens, that were clipped, over all iterations."""
     acting_gap: float
-    """Mean |log pi| of the choices taken, as trained less as acted, before the first step: what numerics differ by."""
+    """Mean |log pi| of what was drawn, as trained less as acted, before the first step: what numerics differ by."""
     loss: float
     """Mean over iterations."""
     grad_norm: float
@@ -64,6 +66,8 @@ class UpdateRecord:
     """To the reasoner and the judge; what a cache answered is not among them."""
     cost_usd: float | None = None
     """Of these calls; None where a price is not known."""
+    trees: dict[str, float] = field(default_factory=dict)
+    """Sums over the trees that were grown, where rollouts are trees."""
     kind: Literal["update"] = "update"
 
 
@@ -73,7 +77,7 @@ class EvaluationRecord:
 
     update: int
     """After which it was made; 0: before training."""
-    mode: PlannerMode
+    mode: Mode
     correct: int
     n: int
     errors: int

@@ -6,9 +6,8 @@ import asyncio
 import math
 import sys
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
 
 from hierarchical_reasoning.attempt import Attempted, attempt, entry_of
 from hierarchical_reasoning.errors import VerifierError
@@ -21,8 +20,9 @@ from hierarchical_reasoning.reasoner import Reasoner
 from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
 from hierarchical_reasoning.results.tally import add_usage
 from hierarchical_reasoning.solvers import HierarchicalSolver, Solution
+from hierarchical_reasoning.together import all_or_none
 from hierarchical_reasoning.trace import Trace
-from hierarchical_reasoning.training.objectives import episode_reward
+from hierarchical_reasoning.training.objectives import brevity_reward
 from hierarchical_reasoning.training.patience import Patience, Waiting
 from hierarchical_reasoning.training.policy import Decision
 from hierarchical_reasoning.verifiers import Verifier
@@ -45,7 +45,6 @@ _ADVICE = {
     ContentFilterError.__name__: "take other problems, or another --reasoning_model_name",
 }
 """By the error that most episodes ended in."""
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -76,6 +75,8 @@ class Episode:
     """Written by the reasoner."""
     reward: float | None
     """None where a call failed: such an episode is counted, and teaches nothing."""
+    brevity: float = 0.0
+    """The part of a reward that shorter text earns."""
     error: str | None = None
     entry: ResultEntry | None = field(default=None, compare=False)
     """The whole trace, as results have it; None where there is none to keep."""
@@ -141,7 +142,7 @@ class Rollouts:
                 return await collecting.episode(problem, sample)
 
         samples = range(first_sample, first_sample + n_samples)
-        episodes = await _all_or_none([one(problem, sample) for problem in problems for sample in samples])
+        episodes = await all_or_none([one(problem, sample) for problem in problems for sample in samples])
         return collecting.collected(episodes)
 
 
@@ -196,11 +197,7 @@ class _Collecting:
         rollouts, solution = self._rollouts, attempted.solution
         entry = entry_of(attempted, rollouts.verifier, rollouts.prices, label_level=rollouts.label_level)
         characters = len(solution.final_response) + sum(len(step.thought) for step in solution.steps)
-        reward = episode_reward(
-            correct=entry.outcome is Outcome.CORRECT,
-            characters=characters,
-            length_reward_weight=rollouts.length_reward_weight,
-        )
+        brevity = brevity_reward(characters, rollouts.length_reward_weight)
         failed = entry.error is not None
         return Episode(
             problem_id=entry.problem_id,
@@ -208,7 +205,8 @@ class _Collecting:
             choices=choices,
             outcome=entry.outcome,
             characters=characters,
-            reward=None if failed else reward,
+            reward=None if failed else float(entry.outcome is Outcome.CORRECT) + brevity,
+            brevity=brevity,
             error=entry.reason if failed else None,
             entry=entry,
         )
@@ -228,17 +226,6 @@ def failures(episodes: Sequence[Episode]) -> str:
         f"{len(failed)} of {len(episodes)} episodes failed: {counted}; the first is on problem "
         f"{failed[0].problem_id!r}: {failed[0].error}; {_ADVICE.get(causes[0][0], 'mend what the error names')}"
     )
-
-
-async def _all_or_none(work: Sequence[Coroutine[Any, Any, _T]]) -> list[_T]:
-    """All results; where one raises, the others are cancelled, and have ended when it is raised here."""
-    tasks = [asyncio.create_task(each) for each in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass

@@ -1,10 +1,11 @@
-"""From the parts of a training run to a trained planner: what the command and Python call alike."""
+"""From the parts of a training run to a trained model: what the commands and Python call alike."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
@@ -13,10 +14,13 @@ from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.training.assembly import TrainingParts
 from hierarchical_reasoning.training.checkpoints import Checkpoints
 from hierarchical_reasoning.training.experience import count_updates
+from hierarchical_reasoning.training.language_model.parts import LanguageModelParts
+from hierarchical_reasoning.training.learner import Learner
+from hierarchical_reasoning.training.loading import Weights
 from hierarchical_reasoning.training.log import Record
 from hierarchical_reasoning.training.rollouts import Waiting
 from hierarchical_reasoning.training.sharding.launch import Launch
-from hierarchical_reasoning.training.trainer import Trained, Training, silent
+from hierarchical_reasoning.training.trainer import Parts, Trained, Training, silent
 
 _NEEDED = ("trl", "peft", "accelerate", "datasets")
 
@@ -44,7 +48,7 @@ def train_planner(
     stop_requested: Callable[[], int] = lambda: 0,
     rewards_shuffled: bool = False,
 ) -> Trained:
-    """Train the planner to the end, or until it is asked to stop.
+    """Train a planner to the end, or until it is asked to stop.
 
     Args:
         backends: of the reasoner, which is frozen; the caller closes them.
@@ -62,26 +66,89 @@ def train_planner(
         BackendError: the planner cannot be loaded, or its tokenizer cannot tell two options apart.
         TrainingError: training cannot go on; the message says from where to go on later.
     """
+    from hierarchical_reasoning.training.planner import PlannerLearner
+
+    return train(
+        parts,
+        lambda weights: PlannerLearner(
+            parts,
+            backends,
+            weights,
+            share=(launch.rank, launch.processes),
+            waiting=waiting,
+            rewards_shuffled=rewards_shuffled,
+        ),
+        portal,
+        launch,
+        resume=resume,
+        report=report,
+        begins=begins,
+        stop_requested=stop_requested,
+    )
+
+
+def train_language_model(
+    parts: LanguageModelParts,
+    portal: BlockingPortal,
+    launch: Launch,
+    *,
+    resume: bool = False,
+    report: Callable[[Record], None] = silent,
+    begins: Callable[[Training], None] = silent,
+    stop_requested: Callable[[], int] = lambda: 0,
+) -> Trained:
+    """Train a language model to the end, or until it is asked to stop. Arguments and errors are those of
+    `train_planner`."""
+    from hierarchical_reasoning.training.language_model.learner import LanguageModelLearner
+
+    return train(
+        parts,
+        lambda weights: LanguageModelLearner(parts, weights, share=(launch.rank, launch.processes)),
+        portal,
+        launch,
+        resume=resume,
+        report=report,
+        begins=begins,
+        stop_requested=stop_requested,
+    )
+
+
+def train(
+    parts: Parts,
+    make_learner: Callable[[Weights], Learner[Any, Any]],
+    portal: BlockingPortal,
+    launch: Launch,
+    *,
+    resume: bool = False,
+    report: Callable[[Record], None] = silent,
+    begins: Callable[[Training], None] = silent,
+    stop_requested: Callable[[], int] = lambda: 0,
+) -> Trained:
+    """Train whatever `make_learner` makes. Arguments and errors are those of `train_planner`."""
     from hierarchical_reasoning.training import trl_host
     from hierarchical_reasoning.training.sharding import whole_models
 
-    arguments = trl_host.trl_arguments(parts.config, launch, count_updates(parts.config, len(parts.problems)))
-    checkpoints = Checkpoints(parts.config.output_dir)
+    config = parts.config
+    arguments = trl_host.trl_arguments(config, launch, count_updates(config, len(parts.problems)))
+    checkpoints = Checkpoints(config.output_dir)
     checkpoints.make_directory()
     with checkpoints.locked() if launch.rank == 0 else nullcontext():
         with whole_models():
             training = Training(
                 parts,
-                backends,
+                lambda resumed_from: make_learner(
+                    Weights.of(
+                        config,
+                        resumed_from,
+                        device="cpu" if trl_host.is_sharded(arguments) else str(arguments.device),
+                        acting_device=str(arguments.device),
+                    )
+                ),
                 portal,
                 resume=resume,
-                acting_device=str(arguments.device),
-                policy_device="cpu" if trl_host.is_sharded(arguments) else str(arguments.device),
                 report=report,
-                waiting=waiting,
                 stop_requested=stop_requested,
                 share=(launch.rank, launch.processes),
-                rewards_shuffled=rewards_shuffled,
             )
         with training:
             begins(training)

@@ -1,6 +1,6 @@
-"""A training run of the planner: what is rolled out, measured, written and kept, update by update.
+"""A training run: what is rolled out, measured, written and kept, update by update.
 
-One update takes ``batch_size * gradient_accumulation_steps`` problems: their episodes are rolled out together by the
+One update takes ``batch_size * gradient_accumulation_steps`` problems: their rollouts are made together by the
 policy as it is, and make ``num_iterations`` steps of the optimizer. Who takes these steps is a *host*, known here
 by its protocol alone; the one in use is TRL's trainer (:mod:`hierarchical_reasoning.training.trl_host`).
 """
@@ -11,16 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-import torch
 from anyio.from_thread import BlockingPortal
 
-from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.errors import ConfigError, OutputError
-from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.trace import FINISH
-from hierarchical_reasoning.training.assembly import TrainingParts
+from hierarchical_reasoning.results.records import ResultsHead
 from hierarchical_reasoning.training.checkpoints import (
     BEST,
     LAST,
@@ -30,11 +27,12 @@ from hierarchical_reasoning.training.checkpoints import (
     Progress,
     TrainingState,
 )
+from hierarchical_reasoning.training.config import TrainingConfig
 from hierarchical_reasoning.training.episodes import EpisodeFiles
 from hierarchical_reasoning.training.errors import TrainingError
-from hierarchical_reasoning.training.evaluation import attempt, evaluation_record, modes
-from hierarchical_reasoning.training.experience import Experience, Gatherer, count_updates, problem_order
+from hierarchical_reasoning.training.experience import count_updates, problem_order
 from hierarchical_reasoning.training.host import Due, Host, Step, failing_together
+from hierarchical_reasoning.training.learner import Experience, Learner
 from hierarchical_reasoning.training.log import (
     LOG_NAME,
     SETTINGS_NAME,
@@ -44,13 +42,9 @@ from hierarchical_reasoning.training.log import (
     as_json,
     record_from,
 )
-from hierarchical_reasoning.training.policy import Decision, EncodedEpisode, Policy
 from hierarchical_reasoning.training.report import Report, write_report
-from hierarchical_reasoning.training.rollouts import Episode, Waiting, failures
-from hierarchical_reasoning.training.update_record import Part, figures, update_record
-from llm_backends import Message
-from llm_backends.local import LocalBackend
-from llm_backends.local.loading import DtypeName
+from hierarchical_reasoning.training.rollouts import Episode, failures
+from hierarchical_reasoning.training.update_record import figures, update_record
 from taxonomy.atomic import write_atomically
 
 _NOTHING = -1
@@ -78,40 +72,52 @@ def silent(_: object) -> None:
     """Whoever is told does not care."""
 
 
+class Parts(Protocol):
+    """What a training run is made of, checked, short of its models."""
+
+    @property
+    def config(self) -> TrainingConfig: ...
+
+    @property
+    def problems(self) -> tuple[Problem, ...]: ...
+
+    @property
+    def held_out(self) -> tuple[Problem, ...]: ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that can change the weights: a resumed run must share it."""
+
+    def results_head(self) -> ResultsHead:
+        """Of the files with its episodes, but for what tells one from another."""
+
+
 class Training:
-    """Trains one planner. Used as a context manager; `trl_host.train` drives it."""
+    """One training run. Used as a context manager; `trl_host.train` drives it."""
 
     def __init__(
         self,
-        parts: TrainingParts,
-        backends: Backends,
+        parts: Parts,
+        make_learner: Callable[[Checkpoint | None], Learner[Any, Any]],
         portal: BlockingPortal,
         *,
         resume: bool = False,
-        acting_device: str = "auto",
-        policy_device: str = "auto",
         report: Callable[[Record], None] = silent,
-        waiting: Callable[[Waiting], None] = silent,
         stop_requested: Callable[[], int] = lambda: 0,
         share: tuple[int, int] = (0, 1),
-        rewards_shuffled: bool = False,
     ) -> None:
-        """Load the planner, or with ``resume`` the newest checkpoint in ``--output_dir``.
+        """Load the model, or with ``resume`` the newest checkpoint in ``--output_dir``.
 
         Args:
-            backends: of the reasoner, which is frozen; the caller closes them.
+            make_learner: gets the checkpoint to go on from; None where the run begins.
             portal: runs the event loop that rollouts live in, in a thread of its own.
-            acting_device: where the planner acts.
-            policy_device: where the weights in training are loaded.
             report: gets every record of the log as it is written.
-            waiting: is told when a reasoner is gone and the run waits for it.
             stop_requested: asked after every update; not 0 stops the run once it has made a checkpoint.
             share: which of how many processes this is.
-            rewards_shuffled: see `Gatherer`.
 
         Raises:
             UsageError: the output directory cannot be written, or holds another run.
-            BackendError: the planner cannot be loaded, or its tokenizer cannot tell two options apart.
+            BackendError: the model cannot be loaded.
         """
         config = parts.config
         self.parts = parts
@@ -120,28 +126,17 @@ class Training:
         self._report = report if share[0] == 0 else silent
         self._stop_requested = stop_requested
         self._share = share
-        self._checkpoints = Checkpoints(config.output_dir)
+        self._checkpoints = Checkpoints(config.output_dir, kept=config.save_total_limit)
         self.resumed_from: Checkpoint | None = self._checkpoints.find(parts.settings, resume=resume)
         if self.resumed_from is not None and share[0] == 0:
             self._checkpoints.settle(self.resumed_from.progress)
-        with_lora = config.lora_r > 0
-        merged = str(self.resumed_from.path) if self.resumed_from else config.planner_path
-        flag = "--output_dir" if self.resumed_from else "--planner_model_name"
-        dtype: DtypeName = "bfloat16" if config.computes_in_bf16 else "float32"
-        self.policy = Policy.load(
-            config.planner_path if with_lora else merged,
-            dtype=dtype if with_lora else "float32",
-            device=policy_device,
-            flag="--planner_model_name" if with_lora else flag,
-        )
-        self.policy.check_options((*(option.name for option in parts.options), FINISH))
-        self._acting = LocalBackend(merged, dtype=dtype, device=acting_device, model_flag=flag)
-        self._rollouts = parts.rollouts(self._acting, backends, waiting)
-        self._gatherer = Gatherer(
-            config, self.policy, self._rollouts, parts.problems, share, rewards_shuffled
-        )
+        self.learner = make_learner(self.resumed_from)
+        if self.resumed_from is not None:
+            self.learner.remember(self.resumed_from.progress.memory)
         self._log = JsonLines(config.output_dir / LOG_NAME)
-        self._files = EpisodeFiles(parts, rank=share[0], world_size=share[1])
+        self._files = EpisodeFiles(
+            parts.results_head(), config.output_dir, rank=share[0], world_size=share[1]
+        )
         self._records: list[Record] = []
         self._done = self.resumed_from.progress.update if self.resumed_from else 0
         self._best = self.resumed_from.progress.best if self.resumed_from else None
@@ -153,7 +148,7 @@ class Training:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self._portal.call(self._acting.aclose)
+        self._portal.call(self.learner.aclose)
 
     @property
     def updates(self) -> int:
@@ -174,7 +169,7 @@ class Training:
         ]
 
     def begin(self, host: Host) -> None:
-        """Take up the log, and measure the planner where nothing was learned yet."""
+        """Take up the log, and measure what is trained where nothing was learned yet."""
         where = host.gather([self._done])
         if len(set(where)) > 1:
             raise ConfigError(
@@ -196,11 +191,11 @@ class Training:
         Raises:
             TrainingError: the reasoner is gone, or more than half of the episodes failed.
         """
-        self._acting.refresh(host.weights())
+        self.learner.refresh(host.weights())
         everyones = [self.parts.problems[index] for index in due.problems]
         own = [self.parts.problems[index] for index in problems]
         with failing_together(host):
-            experience: Experience = self._portal.call(self._gatherer.gather, due.number, own, everyones)
+            experience: Experience = self._portal.call(self.learner.gather, due.number, own, everyones)
             if experience.episodes:
                 self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
         self._check_enough(host, due, experience)
@@ -212,7 +207,7 @@ class Training:
         """Record an update, measure and save where that is due. Returns whether the run is to stop here."""
         self._done = due.number
         self._learned = self._learned or bool(steps)
-        record = update_record(due, host.gather([Part.of(experience)]), steps, seconds)
+        record = update_record(due, host.gather([experience.gathered]), steps, seconds)
         self._record(record)
         host.report(figures(record), due.number)
         last = due.number == self.updates
@@ -227,11 +222,6 @@ class Training:
                 self._written = write_report(self.config.output_dir, pngs=last or stop > 0)
         self._stopped = stop
         return stop > 0
-
-    def filler(self) -> EncodedEpisode:
-        """The shortest thing to compute: for a process that has nothing to learn in a pass of all processes."""
-        choices = (*(option.name for option in self.parts.options), FINISH)
-        return self.policy.encode([Decision((Message("user", "?"),), choices)])
 
     def result(self) -> Trained:
         """Raises TrainingError where there is no checkpoint, which is where no update was made."""
@@ -283,26 +273,26 @@ class Training:
         )
 
     def _evaluate(self, host: Host, update: int) -> EvaluationRecord | None:
-        """Measure the planner on held-out problems; returns how it did greedy."""
+        """Measure what is trained on held-out problems; returns how it did in the first of its modes."""
         held_out = self.parts.held_out
         if not held_out:
             return None
-        self._acting.refresh(host.weights())
+        self.learner.refresh(host.weights())
         mine: Sequence[Problem] = held_out[host.rank :: host.processes]
-        greedy: EvaluationRecord | None = None
-        for mode in modes(self.config):
+        first: EvaluationRecord | None = None
+        for mode in self.learner.modes:
             started = time.perf_counter()
             episodes: tuple[Episode, ...] = ()
             with failing_together(host):
                 if mine:
-                    episodes = self._portal.call(attempt, self._rollouts, mine, self.config, mode).episodes
+                    episodes = self._portal.call(self.learner.attempt, mine, mode)
                     self._files.write_evaluation(update, mode, episodes)
             everyone = host.gather(episodes)
-            record = evaluation_record(update, mode, everyone, time.perf_counter() - started)
+            record = self.learner.evaluated(update, mode, everyone, time.perf_counter() - started)
             self._record(record)
             host.report({f"eval_{mode}_accuracy": record.accuracy}, update)
-            greedy = greedy or record
-        return greedy
+            first = first or record
+        return first
 
     def _is_better(self, record: EvaluationRecord | None, update: int) -> bool:
         if record is None or (self._best is not None and record.accuracy <= self._best.accuracy):
@@ -311,7 +301,7 @@ class Training:
         return True
 
     def _save(self, host: Host) -> None:
-        progress = Progress(self._done, self._learned, self._best, self.parts.settings)
+        progress = Progress(self._done, self._learned, self._best, self.parts.settings, self.learner.memory())
         weights = {}
         for name, tensor in host.weights():  # all processes take part, and the first one keeps them
             if host.rank == 0:
@@ -319,11 +309,7 @@ class Training:
         state = TrainingState(progress, host.optimizer_tensors(), host.adapter())
         with failing_together(host):
             if host.rank == 0:
-                self._checkpoints.save(state, lambda folder: self._write_planner(folder, weights))
-
-    def _write_planner(self, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
-        self.policy.save(folder, weights)
-        write_model_settings(folder, ModelSettings(num_icl_examples=self.config.n_examples))
+                self._checkpoints.save(state, lambda folder: self.learner.save(folder, weights))
 
     def _record(self, record: Record) -> None:
         if self._share[0] > 0:

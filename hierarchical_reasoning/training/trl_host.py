@@ -4,8 +4,8 @@ From TRL, transformers and accelerate come the optimizer, its schedule, clipping
 devices, the trackers, and the order in which prompts reach processes (groups whole). What is ours takes the place of
 three steps of theirs:
 
-``_generate_and_score_completions``  episodes by the loop that inference uses
-``training_step``                    loss on the choices, exact over the options, in as many passes as fit the memory
+``_generate_and_score_completions``  the rollouts of the learner
+``training_step``                    its loss, in as many passes as fit the memory
 ``log``                              figures of an update, once all of its steps are made
 
 Saving, resuming and evaluating are the run's own (:mod:`hierarchical_reasoning.training.trainer`).
@@ -18,7 +18,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -28,11 +28,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import GRPOConfig, GRPOTrainer
 
-from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.config import TrainingConfig
 from hierarchical_reasoning.training.errors import DivergedError
-from hierarchical_reasoning.training.experience import Experience, acting_temperature
 from hierarchical_reasoning.training.host import Due, Step
-from hierarchical_reasoning.training.policy import Policy
+from hierarchical_reasoning.training.learner import Experience
 from hierarchical_reasoning.training.sharding import (
     adapter_weights,
     check_sharding,
@@ -46,34 +45,28 @@ from hierarchical_reasoning.training.sharding import (
     whole_models,
 )
 from hierarchical_reasoning.training.sharding.launch import Launch
+from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.training.trainer import Training
-from hierarchical_reasoning.training.update import (
-    Lesson,
-    LossSettings,
-    Totals,
-    divide,
-    is_finite,
-    pass_loss,
-    reference_log_probs,
-)
 
 _NO_PROBLEM = -1
 """In a batch that is not full, so that every process gets as many rows."""
-_TOKENS_PER_PASS_ON_CPU = 2048
+_ROWS_PER_PROBLEM = 2
+"""TRL's fewest; how many rollouts a row stands for is the learner's affair."""
+_TOKENS_PER_PASS_ON_CPU = 4096
 _TOKENS_PER_PASS = 16384
 _LONGEST_WAIT_S = 24 * 3600
 _Item = TypeVar("_Item")
 
 
-def trl_arguments(config: GrpoConfig, launch: Launch, updates: int) -> GRPOConfig:
+def trl_arguments(config: TrainingConfig, launch: Launch, updates: int) -> GRPOConfig:
     """How TRL is told of a run: the episodes of an update are a generation batch, each iteration on them a step."""
     processes = launch.processes
     on_cpu = config.device == "cpu" or not torch.cuda.is_available()
     groups = math.ceil(config.problems_per_update / processes)
     arguments = GRPOConfig(
         output_dir=str(config.output_dir),
-        per_device_train_batch_size=groups * config.num_rollouts_per_prompt,
-        num_generations=config.num_rollouts_per_prompt,
+        per_device_train_batch_size=groups * _ROWS_PER_PROBLEM,
+        num_generations=_ROWS_PER_PROBLEM,
         steps_per_generation=1,
         gradient_accumulation_steps=1,
         num_iterations=config.num_iterations,
@@ -102,7 +95,7 @@ def trl_arguments(config: GrpoConfig, launch: Launch, updates: int) -> GRPOConfi
         eval_strategy="no",
         report_to=list(config.report_to) or "none",
         run_name=config.output_dir.name,
-        project="planner-grpo",
+        project="hierarchical-reasoning",
         seed=config.seed,
         disable_tqdm=True,
         log_level="error",
@@ -128,15 +121,16 @@ def train(training: Training, arguments: GRPOConfig) -> None:
     due = training.due()
     if not due:
         return
-    host = _PlannerTrainer(training, arguments, due)
+    host = _LearnerTrainer(training, arguments, due)
     host.train()
 
 
-class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
-    """TRL's trainer with the episodes and the loss of a planner; it is also the run's `Host`."""
+class _LearnerTrainer(GRPOTrainer):  # type: ignore[misc]
+    """TRL's trainer with the rollouts and the loss of a learner; it is also the run's `Host`."""
 
     def __init__(self, training: Training, arguments: GRPOConfig, due: Sequence[Due]) -> None:
         self._training = training
+        self._learner = training.learner
         self._config = training.config
         self._due = {update.number: update for update in due}
         take_up = _TakeUp()
@@ -145,22 +139,21 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
             reward_funcs=_unused_reward,
             args=arguments,
             train_dataset=_rows(due, self._config, arguments.world_size),
-            processing_class=training.policy.tokenizer,
+            processing_class=training.learner.tokenizer,
             callbacks=[take_up],
         )
         self.remove_callback(PrinterCallback)  # only the command prints
         take_up.host = self
         check_sharding(self.accelerator)
-        self._loss_settings = LossSettings(
-            self._config.epsilon, self._config.kl_coeff, acting_temperature(self._config)
-        )
-        self._reference = _reference(training) if self._config.kl_reference == "start" else None
+        if "start" in self._learner.looks and not self._config.lora_r:
+            with whole_models():
+                self._learner.load_start()
         usual = _TOKENS_PER_PASS_ON_CPU if self.accelerator.device.type == "cpu" else _TOKENS_PER_PASS
         self._tokens_per_pass = self._config.tokens_per_pass or usual
         self._update = 0
         self._experience: Experience | None = None
-        self._lessons: tuple[Lesson, ...] = ()
-        self._totals = Totals()
+        self._lessons: tuple[Any, ...] = ()
+        self._sums = Sums()
         self._steps: list[Step] = []
         self._seconds = 0.0
 
@@ -196,13 +189,13 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Roll out the groups that these rows stand for. The lessons stay here: TRL's buffer gets the update alone."""
-        rows = inputs[:: self._config.num_rollouts_per_prompt]
+        rows = inputs[::_ROWS_PER_PROBLEM]
         due = self._due[rows[0]["update"]]
         self._update = due.number
         problems = [row["problem"] for row in rows if row["problem"] != _NO_PROBLEM]
         self._experience = self._training.experience(self, due, problems)
         started = time.perf_counter()
-        self._lessons = self._with_reference(self._experience.lessons)
+        self._lessons = self._looked_at(self._experience.lessons)
         self._steps, self._seconds = [], time.perf_counter() - started
         return {"update": torch.full((len(inputs),), due.number)}
 
@@ -213,21 +206,21 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
         model.train()
         self._prepare_inputs(inputs)
         started = time.perf_counter()
-        self._totals = self._accumulate(model)
+        self._sums = self._accumulate(model)
         self._seconds += time.perf_counter() - started
         self._step += 1
-        return torch.tensor(self._totals.mean("loss"), device=self.accelerator.device)
+        return torch.tensor(self._sums.mean("loss"), device=self.accelerator.device)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Called after each step of the optimizer; after the last one of an update, the update is finished."""
         if "learning_rate" not in logs:  # the sums at the end of training
             return
-        if self._totals.choices:
+        if self._sums.count:
             # DeepSpeed leaves out a step whose gradient is none, and others take it: neither goes on from here.
             skipped = bool(self.accelerator.optimizer_step_was_skipped)
             norm = math.nan if skipped else float(logs["grad_norm"])
             self._check_finite("norm of the gradient", norm)
-            self._steps.append(Step(self._totals, norm, float(logs["learning_rate"])))
+            self._steps.append(Step(self._sums, norm, float(logs["learning_rate"])))
         if self.state.global_step % self._config.num_iterations:
             return
         assert self._experience is not None
@@ -238,54 +231,44 @@ class _PlannerTrainer(GRPOTrainer):  # type: ignore[misc]
     def _send_telemetry(self) -> None:
         """Nothing is sent anywhere."""
 
-    def _accumulate(self, model: torch.nn.Module) -> Totals:
-        """Gradients of the mean loss over all processes' choices; returns its sums over all of them."""
-        parts = divide(self._lessons, self._tokens_per_pass)
-        counts = self.gather([(len(parts), sum(lesson.n_choices for lesson in self._lessons))])
-        passes, choices = max(n for n, _ in counts), sum(n for _, n in counts)
-        if not choices:
-            return Totals()
-        totals = Totals()
+    def _accumulate(self, model: torch.nn.Module) -> Sums:
+        """Gradients of the mean loss over all processes' lessons; returns its sums over all of them."""
+        parts = self._learner.passes(self._lessons, self._tokens_per_pass)
+        counts = self.gather([(len(parts), self._learner.count(self._lessons))])
+        passes, count = max(n for n, _ in counts), sum(n for _, n in counts)
+        if not count:
+            return Sums()
+        sums = Sums()
         for number in range(passes):
-            # Every process makes as many passes: one short of work repeats a lesson that counts for nothing.
-            part = parts[number] if number < len(parts) else None
+            # Every process makes as many passes: one short of work makes one that counts for nothing.
             with one_pass(self.accelerator, model, last=number == passes - 1) as backward:
                 with self.accelerator.autocast():
-                    loss, found = self._pass_loss(model, part)
-                totals += found
-                backward(loss / choices)
-        everyones = sum(self.gather([totals]), Totals())
+                    if number < len(parts):
+                        loss, found = self._learner.pass_loss(parts[number], model)
+                    else:
+                        loss, found = self._learner.idle_loss(model), Sums()
+                sums += found
+                backward(loss / count)
+        everyones = replace(sum(self.gather([sums]), Sums()), count=count)
         # Of all processes, so that all of them stop here, before the step.
-        self._check_finite("loss", everyones.loss, whole=is_finite(everyones))
+        self._check_finite("loss", everyones.loss, whole=everyones.is_finite)
         return everyones
 
-    def _pass_loss(
-        self, model: torch.nn.Module, part: Sequence[Lesson] | None
-    ) -> tuple[torch.Tensor, Totals]:
-        if part is not None:
-            return pass_loss(self._training.policy, part, self._loss_settings, model=model)
-        log_probs_CO = self._training.policy.log_probs([self._training.filler()], model)
-        return 0.0 * log_probs_CO.sum(), Totals()
-
-    def _with_reference(self, lessons: Sequence[Lesson]) -> tuple[Lesson, ...]:
-        """The lessons with the log probabilities of the policy that training started from, where the KL is to it."""
-        if self._config.kl_reference == "old":
-            return tuple(lessons)
-        if self._reference is not None:
-            policy, model, as_it_began = self._reference, None, nullcontext()
-        else:
-            policy, model = self._training.policy, self.model_wrapped
-            as_it_began = self.accelerator.unwrap_model(self.model_wrapped).disable_adapter()
-        # Every process makes as many passes, as a sharded model needs.
-        most = max(self.gather([len(lessons)]))
-        encoded = [lesson.encoded for lesson in lessons]
-        encoded += [self._training.filler()] * (most - len(lessons))
-        with as_it_began, self.accelerator.autocast():
-            found = reference_log_probs(policy, encoded, self._loss_settings.temperature, model=model)
-        return tuple(
-            replace(lesson, reference_log_probs_CO=log_probs_CO)
-            for lesson, log_probs_CO in zip(lessons, found, strict=False)
-        )
+    def _looked_at(self, lessons: Sequence[Any]) -> tuple[Any, ...]:
+        """The lessons with what passes without gradient say of them, and then with what depends on all processes."""
+        found = tuple(lessons)
+        for look in self._learner.looks:
+            model: Any | None = self.model_wrapped
+            as_it_was: AbstractContextManager[Any] = nullcontext()
+            if look == "start" and self._config.lora_r:
+                as_it_was = self.accelerator.unwrap_model(self.model_wrapped).disable_adapter()
+            elif look == "start":
+                model = None
+            # Every process makes as many passes, as a sharded model needs.
+            passes = max(self.gather([len(self._learner.passes(found, self._tokens_per_pass))]))
+            with as_it_was, self.accelerator.autocast():
+                found = self._learner.look(look, found, passes, self._tokens_per_pass, model)
+        return self._learner.settled(found, self.gather)
 
     def _check_finite(self, what: str, value: float, *, whole: bool = True) -> None:
         if math.isfinite(value) and whole:
@@ -300,7 +283,7 @@ class _TakeUp(TrainerCallback):  # type: ignore[misc]
     """Begins the run once everything is wrapped, or takes it up where its last session ended."""
 
     def __init__(self) -> None:
-        self.host: _PlannerTrainer | None = None
+        self.host: _LearnerTrainer | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -334,8 +317,8 @@ def _set_schedule(scheduler: Any, steps: int) -> None:
 
 
 def _with_adapters(training: Training) -> Any:
-    """The planner's module, with LoRA adapters where they are asked for."""
-    config, module = training.config, training.policy.module
+    """The module in training, with LoRA adapters where they are asked for."""
+    config, module = training.config, training.learner.module
     if not config.lora_r:
         return module
     alpha = 2 * config.lora_r if config.lora_alpha is None else config.lora_alpha
@@ -355,19 +338,7 @@ def _with_adapters(training: Training) -> Any:
     return model
 
 
-def _reference(training: Training) -> Policy | None:
-    """The planner as training found it, frozen; None where it is the one in training with its adapters off."""
-    if training.config.lora_r:
-        return None
-    with whole_models():
-        reference = Policy.load(
-            training.config.planner_path, device=str(training.policy.device), flag="--planner_model_name"
-        )
-    reference.module.requires_grad_(False)
-    return reference
-
-
-def _rows(due: Sequence[Due], config: GrpoConfig, processes: int) -> Dataset:
+def _rows(due: Sequence[Due], config: TrainingConfig, processes: int) -> Dataset:
     """A row for each problem of each update; an update that is not full is filled up."""
     size = math.ceil(config.problems_per_update / processes) * processes
     rows = [

@@ -7,7 +7,6 @@ O options.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,8 @@ import torch
 
 from hierarchical_reasoning.training.objectives import clipped_choice_loss, tempered
 from hierarchical_reasoning.training.policy import EncodedEpisode, Policy
+from hierarchical_reasoning.training.prefix_trie import UniqueTokens, sort_key
+from hierarchical_reasoning.training.sums import Sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,48 +46,27 @@ class LossSettings:
     """That the policy acted at."""
 
 
-@dataclass(frozen=True)
-class Totals:
-    """Sums over choices, so that they add up across passes and processes."""
-
-    loss: float = 0.0
-    kl: float = 0.0
-    clipped: float = 0.0
-    gap: float = 0.0
-    """|log pi(a) as trained - log pi(a) as acted|."""
-    choices: int = 0
-    tokens: int = 0
-    """In the passes, without padding."""
-
-    def __add__(self, other: Totals) -> Totals:
-        return Totals(
-            self.loss + other.loss,
-            self.kl + other.kl,
-            self.clipped + other.clipped,
-            self.gap + other.gap,
-            self.choices + other.choices,
-            self.tokens + other.tokens,
-        )
-
-    def mean(self, name: str) -> float:
-        """Of a sum, over the choices; 0 where there are none."""
-        return float(getattr(self, name)) / self.choices if self.choices else 0.0
-
-
 def divide(lessons: Sequence[Lesson], tokens_per_pass: int) -> list[list[Lesson]]:
-    """The lessons by length, as many to a forward pass as fit, padding included; a longer one has a pass of its own."""
+    """As many lessons to a forward pass as fit, what they share counted once; a longer one has a pass of its own.
+
+    Lessons that begin alike stand together.
+    """
     parts: list[list[Lesson]] = []
-    for lesson in sorted(lessons, key=lambda lesson: len(lesson.encoded)):
-        if parts and len(lesson.encoded) * (len(parts[-1]) + 1) <= tokens_per_pass:
+    in_part = UniqueTokens()
+    for lesson in sorted(lessons, key=lambda lesson: sort_key(lesson.encoded.paths[0])):
+        in_part.add(lesson.encoded.paths)
+        if parts and in_part.count <= tokens_per_pass:
             parts[-1].append(lesson)
         else:
             parts.append([lesson])
+            in_part = UniqueTokens()
+            in_part.add(lesson.encoded.paths)
     return parts
 
 
 def pass_loss(
     policy: Policy, part: Sequence[Lesson], settings: LossSettings, *, model: Any | None = None
-) -> tuple[torch.Tensor, Totals]:
+) -> tuple[torch.Tensor, Sums]:
     """The loss of one forward pass, summed over its choices and differentiable, and what belongs beside it in a log.
 
     Args:
@@ -115,24 +95,13 @@ def pass_loss(
     )
     loss = result.loss_C.sum()
     gap_C = (new_CO.detach() - old_CO).gather(1, chosen_C.unsqueeze(1)).abs()
-    totals = Totals(
+    sums = Sums(
         loss=float(loss.detach()),
         kl=float(result.kl_C.detach().sum()),
         clipped=float(result.clipped_C.sum()),
         gap=float(gap_C.sum()),
-        choices=len(chosen_C),
+        acts=len(chosen_C),
+        count=len(chosen_C),
         tokens=sum(len(lesson.encoded) for lesson in part),
     )
-    return loss, totals
-
-
-def reference_log_probs(
-    policy: Policy, episodes: Sequence[EncodedEpisode], temperature: float, *, model: Any | None = None
-) -> list[torch.Tensor]:
-    """(C, O) for each episode, by a policy that is not trained, at a temperature."""
-    with torch.no_grad():
-        return [tempered(policy.log_probs([episode], model), temperature).cpu() for episode in episodes]
-
-
-def is_finite(totals: Totals) -> bool:
-    return math.isfinite(totals.loss) and math.isfinite(totals.kl)
+    return loss, sums

@@ -1,82 +1,54 @@
-"""From the experience of all processes to the record of an update."""
+"""From what all processes rolled out to the record of an update."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-import torch
-
-from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
-from hierarchical_reasoning.training.experience import Experience
 from hierarchical_reasoning.training.host import Due, Step
 from hierarchical_reasoning.training.log import UpdateRecord, as_json
-from hierarchical_reasoning.training.objectives import entropy
-from hierarchical_reasoning.training.update import Totals
+from hierarchical_reasoning.training.sums import Sums
 
 
 @dataclass(frozen=True)
-class Part:
-    """What the record of an update needs to know of one process's experience."""
+class Gathered:
+    """What the record of an update needs to know of one process's experience; sums, so that they add up."""
 
     episodes: int
     errors: int
     reward: float
     correct: int
-    choices: int
+    acts: int
+    """Choices of a planner, tokens of a language model, in the episodes that have a reward."""
     entropy: float
-    thought_types: dict[str, int]
+    """Over acts; of tokens, -log p of the one drawn."""
+    thought_types: Mapping[str, int]
     groups: int
     groups_without_spread: int
     generation_batches: int
     usage: RoleUsage
     seconds: float
-
-    @classmethod
-    def of(cls, experience: Experience) -> Part:
-        graded = [episode for episode in experience.episodes if episode.reward is not None]
-        choices = [choice for episode in graded for choice in episode.choices]
-        counts: dict[str, int] = {}
-        for choice in choices:
-            counts[choice.name] = counts.get(choice.name, 0) + 1
-        log_probs_CO = torch.tensor([choice.old_log_probs for choice in choices], dtype=torch.float64)
-        return cls(
-            episodes=len(experience.episodes),
-            errors=len(experience.episodes) - len(graded),
-            reward=sum(episode.reward or 0.0 for episode in graded),
-            correct=sum(episode.outcome is Outcome.CORRECT for episode in graded),
-            choices=len(choices),
-            entropy=float(entropy(log_probs_CO).sum()) if choices else 0.0,
-            thought_types=counts,
-            groups=experience.groups,
-            groups_without_spread=experience.groups_without_spread,
-            generation_batches=experience.generation_batches,
-            usage=_paid_for(experience),
-            seconds=experience.seconds,
-        )
+    trees: Mapping[str, float] = field(default_factory=dict)
+    """Of trees, where rollouts are grown as such."""
 
 
-def _paid_for(experience: Experience) -> RoleUsage:
-    """What all models but the planner took."""
-    usages = (
-        usage for batch in experience.collected for role, usage in batch.usage.items() if role != "planner"
-    )
-    return sum(usages, NOTHING_SPENT)
+def _added(counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
 
 
-def update_record(due: Due, parts: Sequence[Part], steps: Sequence[Step], seconds: float) -> UpdateRecord:
+def update_record(due: Due, parts: Sequence[Gathered], steps: Sequence[Step], seconds: float) -> UpdateRecord:
     def total(name: str) -> float:
         return float(sum(getattr(part, name) for part in parts))
 
     usage = sum((part.usage for part in parts), NOTHING_SPENT)
     graded = max(1, int(total("episodes") - total("errors")))
-    choices = int(total("choices"))
-    thought_types: dict[str, int] = {}
-    for part in parts:
-        for name, count in part.thought_types.items():
-            thought_types[name] = thought_types.get(name, 0) + count
-    everything = sum((step.totals for step in steps), Totals())
+    acts = int(total("acts"))
+    everything = sum((step.sums for step in steps), Sums())
     return UpdateRecord(
         update=due.number,
         epoch=due.epoch,
@@ -84,12 +56,14 @@ def update_record(due: Due, parts: Sequence[Part], steps: Sequence[Step], second
         errors=int(total("errors")),
         reward=total("reward") / graded,
         accuracy=total("correct") / graded,
-        steps=choices / graded,
-        thought_types=thought_types,
-        entropy=total("entropy") / max(1, choices),
-        kl=steps[-1].totals.mean("kl") if steps else 0.0,
+        steps=acts / graded,
+        thought_types={
+            name: int(count) for name, count in _added([part.thought_types for part in parts]).items()
+        },
+        entropy=total("entropy") / max(1, acts),
+        kl=steps[-1].sums.mean("kl") if steps else 0.0,
         clip_share=everything.mean("clipped"),
-        acting_gap=steps[0].totals.mean("gap") if steps else 0.0,
+        acting_gap=steps[0].sums.mean("gap") if steps else 0.0,
         loss=everything.mean("loss"),
         grad_norm=steps[-1].grad_norm if steps else 0.0,
         learning_rate=steps[-1].learning_rate if steps else 0.0,
@@ -101,6 +75,7 @@ def update_record(due: Due, parts: Sequence[Part], steps: Sequence[Step], second
         update_seconds=round(seconds, 2),
         calls=usage.calls - usage.from_cache,
         cost_usd=usage.cost_usd,
+        trees=_added([part.trees for part in parts]),
     )
 
 

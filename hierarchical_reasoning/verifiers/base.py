@@ -96,23 +96,29 @@ class AnswerVerifier(Verifier):
 
     takes_last_number: ClassVar[bool] = False
     """Whether the last number of a text without any marker is its answer."""
+    not_found: ClassVar[str] = NO_MARKER
+    """Why a text has no answer, where it has none."""
 
     async def grade(self, problem: Problem, text: str, *, truncated: bool = False) -> Grade:
         """Find the answer and grade it; of a truncated text, only one that was written to its end."""
-        candidate = best_candidate(
-            text,
-            accepts=lambda candidate: self.accepts(problem, candidate),
-            with_last_number=self.takes_last_number,
-            truncated=truncated,
-            problem_text=problem.text,
-        )
+        candidate = self.find(problem, text, truncated=truncated)
         if self.ground_truth(problem) is None:
             return ungraded(candidate, "the problem has no ground truth")
         if candidate is not None:
             return await self.grade_candidate(problem, candidate)
         if truncated:
             return Grade(Outcome.TRUNCATED, None, "the text ended at the token limit before an answer", "")
-        return Grade(Outcome.NO_ANSWER, None, NO_MARKER, "")
+        return Grade(Outcome.NO_ANSWER, None, self.not_found, "")
+
+    def find(self, problem: Problem, text: str, *, truncated: bool) -> Candidate | None:
+        """The answer in the text; None where there is none."""
+        return best_candidate(
+            text,
+            accepts=lambda candidate: self.accepts(problem, candidate),
+            with_last_number=self.takes_last_number,
+            truncated=truncated,
+            problem_text=problem.text,
+        )
 
     @abstractmethod
     async def grade_candidate(self, problem: Problem, candidate: Candidate) -> Grade:

@@ -110,6 +110,13 @@ def best_candidate(
     return _last_number(text) if with_last_number else None
 
 
+def boxed_candidate(text: str, *, problem_text: str = "") -> Candidate | None:
+    """The last `\\boxed{}`, and nothing else, under the same rules as in `best_candidate`."""
+    told = set(_boxed(problem_text))
+    found = (candidate for candidate in _boxed(split_reasoning(text.lstrip())[0]) if candidate not in told)
+    return next(iter(deque(found, maxlen=1)), None)
+
+
 def _boxed(text: str) -> Iterator[Candidate]:
     """Contents of `\\boxed{}`, of nested ones the outermost."""
     spans: list[tuple[int, int]] = []

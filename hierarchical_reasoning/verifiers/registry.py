@@ -12,6 +12,12 @@ from hierarchical_reasoning.verifiers.number import NumberVerifier
 from hierarchical_reasoning.verifiers.ungraded import UngradedVerifier
 
 
+def _boxed_number() -> Verifier:
+    from hierarchical_reasoning.verifiers.boxed_number import BoxedNumberVerifier
+
+    return BoxedNumberVerifier()
+
+
 def _chess() -> Verifier:
     from hierarchical_reasoning.verifiers.chess_move import ChessMoveVerifier
 
@@ -53,6 +59,7 @@ FORMATS: dict[str, Callable[[], Verifier]] = {
     "countdown": _countdown,
     "choice": _choice,
     "number": NumberVerifier,
+    "boxed": _boxed_number,
     "math": _math,
     "text": _text,
     "judge": _judge,
@@ -87,9 +94,10 @@ def verifier_for(
     if number_tolerance:
         if not isinstance(verifier, NumberVerifier):
             raise GroundTruthFormatError(
-                f"--number_tolerance {number_tolerance} goes with the format number, not with {verifier.format}"
+                f"--number_tolerance {number_tolerance} goes with the formats number and boxed, not with "
+                f"{verifier.format}"
             )
-        verifier = NumberVerifier(number_tolerance)
+        verifier = type(verifier)(number_tolerance)
     return verifier, _note(verifier, why, problems)
 
 

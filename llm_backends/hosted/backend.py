@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil
@@ -126,6 +127,25 @@ class HostedBackend(Backend):
             # The connections of a loop that has ended went with it.
             if loop is asyncio.get_running_loop():
                 await client.close()
+
+    async def post(self, path: str, body: Mapping[str, Any] | None = None, *, retried: bool = True) -> object:
+        """The decoded answer to a call that is no chat completion, limited in time and number as those are.
+
+        :param path: from the client's base URL, or a whole address.
+        :param retried: try again after a transient error.
+        :raises BackendError: the server cannot be reached, or refuses.
+        """
+
+        async def once() -> object:
+            try:
+                return await self._call("post", path, body)
+            except RefusedError as error:
+                raise error.meaning from error.__cause__
+
+        async def limited() -> object:
+            return (await self._limited(once))[0]
+
+        return await self._retried(limited, Counter()) if retried else await limited()
 
     async def list_models(self) -> tuple[str, ...]:
         """The names of the models that the server says it has, in its order.

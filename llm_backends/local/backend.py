@@ -149,9 +149,22 @@ class LocalBackend(Backend):
     async def aclose(self) -> None:
         await asyncio.to_thread(self._engine.close)
 
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The tokens at which a reply ends."""
+        return self._model.chat.eos_ids
+
+    async def run(self, job: Job) -> Outcome:
+        """What becomes of tokens, for callers that have them already. Neither limited nor accounted for.
+
+        :raises BackendClosedError: the backend is closed.
+        :raises EngineDiedError: its engine failed.
+        """
+        return await asyncio.wrap_future(self._engine.submit(job))
+
     async def _complete(self, request: Request) -> Completion:
         job = self._job(request)
-        outcome = await asyncio.wrap_future(self._engine.submit(job))
+        outcome = await self.run(job)
         if request.choices is not None:
             return self._choice_completion(request.choices, job, outcome)
         return self._text_completion(request, job, outcome)

@@ -27,6 +27,7 @@ from llm_backends.local.jobs import Job, LogprobIds, Outcome, Row, TokenIds
 from llm_backends.local.kv_cache import RowCache
 from llm_backends.local.loading import LoadedModel
 from llm_backends.local.prefix_store import Prefix, PrefixStore
+from llm_backends.token_streams import AdaptiveTemperature
 from llm_backends.types import FinishReason
 
 _TILE = 16
@@ -40,6 +41,8 @@ class _RowSampling:
     top_k: TokenIds
     top_p: sampling.Floats
     seeds: sampling.UInt64s
+    penalty: sampling.Floats
+    adaptive: tuple[AdaptiveTemperature | None, ...]
     with_logprobs: tuple[int, ...]
 
     @classmethod
@@ -50,6 +53,8 @@ class _RowSampling:
             top_k=np.array([each.top_k for each in settings], dtype=np.int64),
             top_p=np.array([each.top_p for each in settings], dtype=np.float64),
             seeds=np.array([row.job.stream_seed for row in rows], dtype=np.uint64),
+            penalty=np.array([row.job.repetition_penalty for row in rows], dtype=np.float64),
+            adaptive=tuple(row.job.adaptive for row in rows),
             with_logprobs=tuple(i for i, row in enumerate(rows) if row.job.n_logprobs is not None),
         )
 
@@ -138,7 +143,8 @@ class Batch:
         longest = 0
         while self._waiting and first + len(rows) < self._max_rows:
             job = self._waiting[0]
-            match = self._prefixes.match(job.trace_id, job.prompt) if self._prefixes is not None else None
+            kept = job.trace_id if job.after is None else job.after
+            match = self._prefixes.match(kept, job.prompt) if self._prefixes is not None else None
             row = Row.of(job, cached=match[1] if match is not None else 0)
             longest = max(longest, row.to_feed)
             if rows and longest * (len(rows) + 1) > self._max_prefill_tokens:
@@ -238,9 +244,15 @@ class Batch:
     def _extend(self, first: int, rows: list[Row], settings: _RowSampling, logits_NV: torch.Tensor) -> None:
         """Draw the next token of the rows from cache row `first` on, and retire those that it ends."""
         steps_N = np.array([len(row.generated) for row in rows], dtype=np.uint64)
+        temperature_N, weighed_NV = settings.temperature, logits_NV
+        if any(settings.adaptive):
+            temperature_N = temperature_N * sampling.temperature_factors(logits_NV, settings.adaptive)
+        if (settings.penalty != 1.0).any():
+            seen_NV = np.stack([row.seen(logits_NV.shape[1]) for row in rows])
+            weighed_NV = sampling.penalized(logits_NV, seen_NV, settings.penalty)
         tokens_N = sampling.sample_tokens(
-            logits_NV,
-            settings.temperature,
+            weighed_NV,
+            temperature_N,
             settings.top_k,
             settings.top_p,
             sampling.uniforms(settings.seeds, steps_N),
@@ -251,7 +263,7 @@ class Batch:
         chat = self._model.chat
         ended: list[int] = []
         for index, (row, token) in enumerate(zip(rows, drawn, strict=True)):
-            row.generated.append(token)
+            row.append(token)
             reason = row.finish_reason(chat.eos_ids, chat.text)
             if reason is not None:
                 ended.append(first + index)

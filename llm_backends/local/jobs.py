@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from llm_backends.choices import ChoiceTrie
+from llm_backends.token_streams import AdaptiveTemperature
 from llm_backends.types import FinishReason, Sampling
 
 TokenIds = npt.NDArray[np.int64]
@@ -27,6 +28,12 @@ class Job:
     """Score these options instead of writing text."""
     n_logprobs: int | None = None
     trace_id: str | None = None
+    """What is computed is kept under this name."""
+    after: str | None = None
+    """The name under which the beginning of the prompt may have been computed; None: `trace_id`."""
+    repetition_penalty: float = 1.0
+    """On tokens of the prompt and of the text; 1: none."""
+    adaptive: AdaptiveTemperature | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +74,7 @@ class Row:
     cached: int
     generated: list[int] = field(default_factory=list)
     logprobs: list[LogprobIds] = field(default_factory=list)
+    _seen: npt.NDArray[np.bool_] | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, job: Job, cached: int) -> Row:
@@ -85,6 +93,20 @@ class Row:
             fed=cached,
             cached=cached,
         )
+
+    def append(self, token: int) -> None:
+        """Take the token drawn last."""
+        self.generated.append(token)
+        if self._seen is not None:
+            self._seen[token] = True
+
+    def seen(self, n_vocabulary: int) -> npt.NDArray[np.bool_]:
+        """Which tokens are in the prompt or the text."""
+        if self._seen is None:
+            self._seen = np.zeros(n_vocabulary, dtype=np.bool_)
+            self._seen[self.job.prompt] = True
+            self._seen[np.array(self.generated, dtype=np.int64)] = True
+        return self._seen
 
     @property
     def to_feed(self) -> int:

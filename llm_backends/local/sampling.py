@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from llm_backends.token_streams import SMALLEST_ENTROPY, AdaptiveTemperature
 from llm_backends.types import Request
 
 UInt64s = npt.NDArray[np.uint64]
@@ -73,6 +75,28 @@ def sample_tokens(
     if tokens_N is None:
         return tokens_D
     return tokens_N.index_copy_(0, rows, tokens_D)
+
+
+def penalized(logits_NV: torch.Tensor, seen_NV: npt.NDArray[np.bool_], penalty_N: Floats) -> torch.Tensor:
+    """The logits, those of tokens seen divided by the row's penalty where they are positive, else multiplied by it:
+    as transformers and vLLM have it (Keskar et al., 2019), over prompt and text."""
+    penalty_N1 = torch.from_numpy(penalty_N.astype(np.float32)).to(logits_NV.device).unsqueeze(1)
+    logits_NV = logits_NV.float()
+    changed_NV = torch.where(logits_NV > 0, logits_NV / penalty_N1, logits_NV * penalty_N1)
+    return torch.where(torch.from_numpy(seen_NV).to(logits_NV.device), changed_NV, logits_NV)
+
+
+def temperature_factors(logits_NV: torch.Tensor, adaptive_N: Sequence[AdaptiveTemperature | None]) -> Floats:
+    """By what each row's temperature is multiplied; 1 where nothing adapts it. The logits are raw."""
+    numbers_N5 = np.array([each.numbers() if each is not None else (0.0,) * 5 for each in adaptive_N])
+    m_N, s_N, scale_pos_N, scale_neg_N, tau_N = numbers_N5.T
+    log_probs_NV = logits_NV.float().log_softmax(dim=-1)
+    entropy_N = torch.special.entr(log_probs_NV.exp()).sum(dim=-1).double().cpu().numpy()
+    distance_N = np.log(np.maximum(entropy_N, SMALLEST_ENTROPY)) - m_N
+    h_N = np.divide(distance_N, s_N, out=np.zeros_like(distance_N), where=s_N > 0)
+    h_hat_N = np.clip(np.where(h_N > 0, h_N * scale_pos_N, h_N * scale_neg_N), -1.0, 1.0)
+    factors_N: Floats = 1.0 + tau_N * h_hat_N
+    return factors_N
 
 
 def draw_choice(log_probs: Floats, temperature: float, uniform: float) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from llm_backends.errors import BadRequestError, UnsupportedError
 from llm_backends.vllm_server.hardware import Hardware
 from llm_backends.vllm_server.options import ServerOptions
+from llm_backends.vllm_server.plugins import ADAPTIVE_TEMPERATURE, FOLDER
 
 SERVER_MODULE = "vllm.entrypoints.openai.api_server"
 _HAS_VLLM = (
@@ -55,6 +57,10 @@ def plan_launch(
     gpus, notes = _choose_gpus(options, hardware, environment)
     own = {name: value for name, value in environment.items() if name not in _OURS_ALONE}
     own["PYTHONUNBUFFERED"] = "1"
+    if any(ADAPTIVE_TEMPERATURE in argument for argument in options.arguments):
+        own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(FOLDER), own.get("PYTHONPATH"))))
+        own["VLLM_USE_V2_MODEL_RUNNER"] = "0"
+        notes.append("VLLM_USE_V2_MODEL_RUNNER is set to 0, as the adaptive temperature needs raw logits")
     dtype: str | None = options.dtype
     extra = [] if _TELL_CACHED in options.arguments else [_TELL_CACHED]
     if gpus:

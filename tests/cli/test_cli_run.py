@@ -119,7 +119,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
     "unknown answer format": (
         {},
         ["--ground_truth_format", "haiku"],
-        ["--ground_truth_format 'haiku'", "chess, countdown, choice, number, math, text, judge, ungraded"],
+        [
+            "--ground_truth_format 'haiku'",
+            "chess, countdown, choice, number, boxed, math, text, judge, ungraded",
+        ],
     ),
     "no rows": ({}, ["--n_rows", "0"], ["--n_rows 0", "greater than or equal to 1"]),
     "endless temperature": ({}, ["--temperature", "inf"], ["--temperature inf", "less than or equal to 2"]),

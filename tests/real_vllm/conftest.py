@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import pytest
 
 from hierarchical_reasoning.assets import MODEL
 from llm_backends.vllm_server import ServerRegistry
+from llm_backends.vllm_server.plugins import ADAPTIVE_TEMPERATURE
 from llm_backends.vllm_server.processes import is_alive
 from llm_backends.vllm_server.registry import state_directory
 
@@ -54,11 +56,24 @@ def run_script(script: str, *arguments: str, environment: dict[str, str]) -> sub
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    place = tmp_path_factory.mktemp("vllm")
+    with running_server(tmp_path_factory.mktemp("vllm")) as running:
+        yield running
+
+
+@pytest.fixture
+def spare_server(tmp_path: Path) -> Iterator[Server]:
+    """One that a test may spoil."""
+    with running_server(tmp_path / "vllm") as running:
+        yield running
+
+
+@contextmanager
+def running_server(place: Path) -> Iterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_NO_USAGE_STATS": "1", "HF_HUB_OFFLINE": "1"}
+    environment["VLLM_SERVER_DEV_MODE"] = "1"  # its weights can be changed
     environment = os.environ | environment | {"HR_STATE_DIR": str(place / "state")}
     environment.pop("VLLM_BASE_URL", None)
     registry = ServerRegistry(state_directory(environment))
@@ -74,6 +89,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             "600",
             "--",
             "--enforce-eager",
+            "--logits-processors",
+            ADAPTIVE_TEMPERATURE,
         ),
         environment=environment,
     )

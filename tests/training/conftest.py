@@ -9,6 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "llm_backends"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "taxonomy"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "trees"))
 
 from tiny_model import save_chat_model
 

@@ -18,6 +18,7 @@ from hierarchical_reasoning.training.sharding.launch import Launch
 from hierarchical_reasoning.training.trainer import Trained
 from llm_backends import Backend, Request, ScriptedBackend
 from taxonomy import load_taxonomy
+from taxonomy.atomic import write_atomically
 
 LEVEL = 1
 OPTIONS = tuple(option.name for option in load_taxonomy(TAXONOMY).at_level(LEVEL))
@@ -29,7 +30,7 @@ def problems_file(folder: Path, n: int, first: int = 0) -> Path:
     rows = [
         f'{{"id": "p{i}", "prompt": "Name number {i}.", "answer": "42"}}\n' for i in range(first, first + n)
     ]
-    path.write_text("".join(rows))
+    write_atomically(path, "".join(rows).encode())  # processes of one run write the same file, and read it
     return path
 
 

@@ -12,7 +12,8 @@ from plain_grpo import Step, Turns
 
 from hierarchical_reasoning.training.objectives import tempered
 from hierarchical_reasoning.training.policy import Decision, EncodedEpisode, Policy
-from hierarchical_reasoning.training.update import Lesson, LossSettings, Totals, divide, pass_loss
+from hierarchical_reasoning.training.sums import Sums
+from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
 from llm_backends import Message
 
 LABELS = ("Check", "Check the", "check", "检", "Finish thinking")
@@ -85,11 +86,11 @@ def lesson(policy: Policy, steps: Sequence[Step]) -> Lesson:
 
 def updated(
     policy: Policy, lessons: Sequence[Lesson], temperature: float, tokens_per_pass: int, model: Any = None
-) -> tuple[Totals, dict[str, torch.Tensor], int]:
+) -> tuple[Sums, dict[str, torch.Tensor], int]:
     """Sums, gradients of the mean loss, and how many passes it took."""
     trained = policy.module if model is None else model
     trained.zero_grad()
-    totals, parts = Totals(), divide(lessons, tokens_per_pass)
+    totals, parts = Sums(), divide(lessons, tokens_per_pass)
     choices = sum(lesson.n_choices for lesson in lessons)
     for part in parts:
         loss, found = pass_loss(policy, part, LossSettings(EPSILON, KL_COEFF, temperature), model=model)

@@ -41,7 +41,7 @@ async def test_the_results_command_opens_what_an_update_was_trained_on(
     made = parts(tmp_path, planner_model, {"length_reward_weight": 2.0})
     episodes = await rolled_out(made, planner_model)
     advantages: list[float | None] = [0.25 if e.reward and e.reward > 1 else -0.25 for e in episodes]
-    path = EpisodeFiles(made).write_update(12, 3, episodes, advantages)
+    path = EpisodeFiles(made.results_head(), made.config.output_dir).write_update(12, 3, episodes, advantages)
     assert path == tmp_path / "out" / "rollouts" / "update-00012.json"
 
     right = next(e for e in episodes if e.reward and e.reward > 1)
@@ -73,7 +73,7 @@ async def test_the_results_command_opens_what_an_update_was_trained_on(
 async def test_evaluations_and_failures_are_kept_too(tmp_path: Path, planner_model: Path) -> None:
     made = parts(tmp_path, planner_model, {"reasoner_patience": 0})
     episodes = await rolled_out(made, planner_model, fail_at={0: BadRequestError("no <b>such</b> thing")})
-    path = EpisodeFiles(made).write_evaluation(7, "greedy", episodes)
+    path = EpisodeFiles(made.results_head(), made.config.output_dir).write_evaluation(7, "greedy", episodes)
     assert path.name == "evaluation-00007-greedy.json"
     (failed,) = [entry for entry in open_run(path).entries() if entry.error is not None]
     assert failed.episode is not None
@@ -88,7 +88,10 @@ async def test_what_comes_after_an_update_is_dropped_and_written_again(
 ) -> None:
     made = parts(tmp_path, planner_model, {})
     episodes = await rolled_out(made, planner_model)
-    ranks = [EpisodeFiles(made, rank=rank, world_size=2) for rank in range(2)]
+    ranks = [
+        EpisodeFiles(made.results_head(), made.config.output_dir, rank=rank, world_size=2)
+        for rank in range(2)
+    ]
     nothing = [None] * len(episodes)
     for files in ranks:
         for update in (1, 2, 100_000):
@@ -107,7 +110,7 @@ async def test_what_comes_after_an_update_is_dropped_and_written_again(
 
 
 def test_with_no_folder_there_is_nothing_to_drop(tmp_path: Path, planner_model: Path) -> None:
-    EpisodeFiles(parts(tmp_path, planner_model, {})).keep_until(0)
+    EpisodeFiles(parts(tmp_path, planner_model, {}).results_head(), tmp_path / "out").keep_until(0)
     assert not (tmp_path / "out").exists()
 
 
@@ -116,7 +119,9 @@ async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path, planner_m
     episodes = await rolled_out(made, planner_model)
     (tmp_path / "out").write_text("a file")
     with pytest.raises(OutputError, match=r"out/rollouts cannot be written to .*--resume.*--output_dir"):
-        EpisodeFiles(made).write_update(1, 1, episodes, [None] * len(episodes))
+        EpisodeFiles(made.results_head(), made.config.output_dir).write_update(
+            1, 1, episodes, [None] * len(episodes)
+        )
 
 
 async def test_one_entry_is_one_line_and_older_readers_find_what_they_know(
@@ -124,7 +129,9 @@ async def test_one_entry_is_one_line_and_older_readers_find_what_they_know(
 ) -> None:
     made = parts(tmp_path, planner_model, {})
     episodes = await rolled_out(made, planner_model)
-    path = EpisodeFiles(made).write_update(1, 1, episodes, [0.0] * len(episodes))
+    path = EpisodeFiles(made.results_head(), made.config.output_dir).write_update(
+        1, 1, episodes, [0.0] * len(episodes)
+    )
     whole = json.loads(path.read_text())
     assert len(whole["results"]) == whole["summary"]["n"] == len(episodes)
     assert whole["config"]["update"] == 1

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hierarchical_reasoning.training.objectives import (
+    brevity_reward,
     clipped_choice_loss,
     entropy,
-    episode_reward,
     group_advantage,
     tempered,
 )
@@ -117,6 +117,6 @@ def test_temperature_and_entropy_are_those_of_the_options() -> None:
 
 
 def test_the_reward_is_one_for_a_correct_answer_and_something_for_brevity() -> None:
-    assert episode_reward(correct=True, characters=99, length_reward_weight=0.0) == 1.0
-    assert episode_reward(correct=False, characters=99, length_reward_weight=0.5) == pytest.approx(0.005)
-    assert episode_reward(correct=True, characters=0, length_reward_weight=0.5) == 1.5
+    assert brevity_reward(99, 0.0) == 0.0
+    assert brevity_reward(99, 0.5) == pytest.approx(0.005)
+    assert brevity_reward(0, 0.5) == 0.5

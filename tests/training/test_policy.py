@@ -6,10 +6,11 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from hierarchical_reasoning.training.policy import Decision, Policy, lay_out
+from hierarchical_reasoning.training.policy import Decision, Policy, encode
 from llm_backends import Message, Request
 from llm_backends.choices import ChoiceTrie
 from llm_backends.local import LocalBackend
@@ -90,19 +91,21 @@ def test_only_choices_are_scored_so_thoughts_carry_no_loss(loaded: LoadedModel, 
     handle.remove()
     branching = sum(len(trie.branching) for trie in encoded.tries)
     assert scored == [branching]
-    trunk = max(len(loaded.chat.prompt_ids(d.messages)) for d in EPISODES[0])
-    assert len(encoded) == trunk + sum(len(trie.packed) for trie in encoded.tries)  # the conversation once
-    prompts_end = {len(loaded.chat.prompt_ids(d.messages)) - 1 for d in EPISODES[0]}
-    assert {place for place in encoded.scored_L.tolist() if place < trunk} == prompts_end
+    prompts = [tuple(loaded.chat.prompt_ids(d.messages)) for d in EPISODES[0]]
+    option_ids = [tuple(loaded.chat.option_ids(name)) for name in OPTIONS]
+    needed = {prompt[:length] for prompt in prompts for length in range(1, len(prompt) + 1)}
+    for prompt in prompts:  # and of the options, the tokens before which one is left open
+        for ids in option_ids:
+            forks = [n for n in range(1, len(ids)) if len({o[n] for o in option_ids if o[:n] == ids[:n]}) > 1]
+            needed |= {prompt + ids[:length] for length in range(1, max(forks, default=0) + 1)}
+    assert len(encoded) == len(needed)  # the conversation once
+    ends = {encoded.paths[path][: index + 1].tobytes() for path, index in encoded.scored}
+    assert ends >= {np.array(prompt).tobytes() for prompt in prompts}
 
 
-def test_a_branch_sees_its_own_prompt_and_nothing_else() -> None:
+def test_each_option_is_scored_behind_its_own_prompt() -> None:
     trie = ChoiceTrie.build([[7, 8, 2], [7, 9, 2], [5, 2]])
-    laid = lay_out([[1, 2, 3, 4, 5], [1, 2, 9]], [trie, trie])
-    assert laid.tokens_T.tolist() == [1, 2, 3, 4, 5, 7, 9, 7]
-    assert laid.positions_T.tolist() == [0, 1, 2, 3, 4, 5, 2, 3]
-    seen = [row.nonzero().squeeze(1).tolist() for row in laid.sees_TT]
-    assert seen[5] == [0, 1, 2, 3, 4, 5]
-    assert seen[6] == [0, 1, 6]
-    assert seen[7] == [0, 1, 6, 7]
-    assert laid.scored_L.tolist() == [4, 5, 6, 7]
+    encoded = encode([[1, 2, 3, 4, 5], [1, 2, 9], [1, 2]], [trie, trie, trie])
+    assert [path.tolist() for path in encoded.paths] == [[1, 2, 3, 4, 5, 7], [1, 2, 7], [1, 2, 9, 7]]
+    assert encoded.scored == ((0, 4), (0, 5), (2, 2), (2, 3), (0, 1), (1, 2))
+    assert len(encoded) == 9

@@ -14,7 +14,7 @@ from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.training.log import (
     START,
     EvaluationRecord,
-    PlannerMode,
+    Mode,
     Record,
     UpdateRecord,
     as_json,
@@ -94,7 +94,7 @@ def evaluations(
     source: random.Random,
     names: Sequence[str] = THOUGHT_TYPES,
 ) -> list[EvaluationRecord]:
-    modes: tuple[tuple[PlannerMode, float], ...] = (("greedy", 0.5), ("sampled", 0.4))
+    modes: tuple[tuple[Mode, float], ...] = (("greedy", 0.5), ("sampled", 0.4))
     return [
         evaluation(number, mode, sum(source.random() < base + 0.35 * learned for _ in range(n)), n, paths)
         for mode, base in modes
@@ -103,7 +103,7 @@ def evaluations(
 
 
 def evaluation(
-    number: int, mode: PlannerMode, correct: int, n: int, paths: Iterable[Sequence[str]] = ()
+    number: int, mode: Mode, correct: int, n: int, paths: Iterable[Sequence[str]] = ()
 ) -> EvaluationRecord:
     counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     steps = 0

@@ -60,7 +60,7 @@ def test_chess_has_other_names(name: str) -> None:
 
 def test_an_unknown_format_lists_those_that_exist() -> None:
     with pytest.raises(
-        GroundTruthFormatError, match=r"'poem'.*chess, countdown, choice, number, math.*ungraded"
+        GroundTruthFormatError, match=r"'poem'.*chess, countdown, choice, number, boxed, math.*ungraded"
     ):
         verifier_for("poem", NUMBERS)
 
@@ -83,7 +83,7 @@ def test_a_tolerance_is_for_numbers() -> None:
     verifier, _ = verifier_for(None, NUMBERS, number_tolerance=0.01)
     assert isinstance(verifier, NumberVerifier)
     with pytest.raises(
-        GroundTruthFormatError, match=r"--number_tolerance 0.01 goes with .* number, not with chess"
+        GroundTruthFormatError, match=r"--number_tolerance 0.01 goes with .* number and boxed, not with chess"
     ):
         verifier_for(None, MOVES, number_tolerance=0.01)
 

@@ -13,6 +13,7 @@ from llm_backends import BadRequestError, UnsupportedError
 from llm_backends.vllm_server import ServerOptions, parse_gpus
 from llm_backends.vllm_server.hardware import Hardware, this_machine
 from llm_backends.vllm_server.plan import LaunchPlan, check_has_vllm, name_in_file, plan_launch
+from llm_backends.vllm_server.plugins import ADAPTIVE_TEMPERATURE, FOLDER
 
 FOUR_GPUS = Hardware(gpus=4)
 
@@ -106,6 +107,18 @@ def test_on_a_cpu_prompts_are_not_split_unless_that_is_asked_for() -> None:
     asked = planned(hardware=cpu, arguments=("--enable-chunked-prefill",)).command
     assert "--no-enable-chunked-prefill" not in asked
     assert "--no-enable-chunked-prefill" not in planned(gpus=("0",)).command
+
+
+@pytest.mark.parametrize(("path", "expected"), [(None, str(FOLDER)), ("/a:/b", f"{FOLDER}:/a:/b")])
+def test_the_adaptive_temperature_is_found_and_sees_raw_logits(path: str | None, expected: str) -> None:
+    environment = {} if path is None else {"PYTHONPATH": path}
+    plan = planned(environment=environment, arguments=("--logits-processors", ADAPTIVE_TEMPERATURE))
+    assert plan.environment["PYTHONPATH"] == expected
+    assert plan.environment["VLLM_USE_V2_MODEL_RUNNER"] == "0"
+    assert "VLLM_USE_V2_MODEL_RUNNER" in " ".join(plan.notes)
+    without = planned(environment=environment)
+    assert without.environment.get("PYTHONPATH") == path
+    assert "VLLM_USE_V2_MODEL_RUNNER" not in without.environment
 
 
 def test_further_arguments_come_last() -> None:

@@ -15,6 +15,7 @@ from hierarchical_reasoning.training.report.series import (
     stretches,
     update_curve,
 )
+from hierarchical_reasoning.training.report.words import PLANNER
 
 _SHORTEST_SECONDS = 1e-3
 Measure = Callable[[UpdateRecord], float | None]
@@ -83,13 +84,31 @@ def reward_figure(log: TrainingLog) -> CurveFigure | None:
 
 
 def rollout_figures(log: TrainingLog) -> list[CurveFigure]:
-    """What the episodes were that the planner learned from."""
-    return _drawn(_ROLLOUTS, log)
+    """What the episodes were that were learned from."""
+    if log.words is PLANNER:
+        return _drawn((_WITHOUT_SPREAD, _CHOICES), log)
+    return _drawn((_WITHOUT_SPREAD, _TOKENS, *_TREES), log)
 
 
 def optimisation_figures(log: TrainingLog) -> list[CurveFigure]:
     """What was done to the weights."""
-    return _drawn(_OPTIMISATION, log)
+    words = log.words
+    has_kl = words is PLANNER or any(update.kl for update in log.updates)
+    entropy = _Plan("entropy", "Entropy", words.entropy, (("entropy", lambda u: u.entropy),))
+    clipped = _Plan(
+        "clip_share",
+        "Clip share",
+        f"Share of {words.acts} whose ratio was clipped.",
+        (("clipped", _if_taught(lambda u: u.clip_share)),),
+        unit="percent",
+    )
+    held_to = (
+        "from the policy that acted (or the reference) to the one trained."
+        if words is PLANNER
+        else "from the model trained to the one before training, estimated by k3."
+    )
+    kl = _Plan("kl", "KL", f"Of a {words.act}, {held_to}", (("KL", _if_taught(lambda u: u.kl)),))
+    return _drawn((entropy, *([kl] if has_kl else []), clipped, *_OPTIMISATION), log)
 
 
 def speed_figures(log: TrainingLog) -> list[CurveFigure]:
@@ -117,6 +136,11 @@ def _drawn(plans: tuple[_Plan, ...], log: TrainingLog) -> list[CurveFigure]:
     return [plan.drawn(parts) for plan in plans] if parts else []
 
 
+def _tree_share(part: str, whole: str) -> Measure:
+    """One sum over trees by another; None where that is 0."""
+    return lambda update: update.trees[part] / update.trees[whole] if update.trees.get(whole) else None
+
+
 def _if_taught(measure: Callable[[UpdateRecord], float]) -> Measure:
     return lambda update: measure(update) if taught(update) else None
 
@@ -128,37 +152,51 @@ _REWARD = _Plan(
     (("reward", lambda u: u.reward), ("accuracy", lambda u: u.accuracy)),
     ceiling=1.0,
 )
-_ROLLOUTS = (
+_WITHOUT_SPREAD = _Plan(
+    "groups_without_spread",
+    "Groups without spread",
+    "Share of problems whose rollouts all had the same reward: they teach nothing.",
+    (("share", share_without_spread),),
+    unit="percent",
+    ceiling=1.0,
+)
+_CHOICES = _Plan(
+    "steps", "Choices an episode", "“Finish thinking” included.", (("choices", lambda u: u.steps),)
+)
+_TOKENS = _Plan(
+    "steps",
+    "Tokens an answer",
+    "Drawn from the prompt to its end.",
+    (("tokens", lambda u: u.steps),),
+)
+_TREES = (
     _Plan(
-        "groups_without_spread",
-        "Groups without spread",
-        "Share of problems whose rollouts all had the same reward: they teach nothing.",
-        (("share", share_without_spread),),
+        "leaves", "Leaves a tree", "Answers to one problem.", (("leaves", _tree_share("leaves", "trees")),)
+    ),
+    _Plan(
+        "depth",
+        "Depth",
+        "Segments from the prompt to the end of an answer.",
+        (("depth", _tree_share("sum_of_depths", "leaves")),),
+    ),
+    _Plan(
+        "unique_tokens",
+        "Unique tokens",
+        "Of those of all answers with their prompts: the others are shared, and computed once.",
+        (("share", _tree_share("unique_tokens", "tokens_on_paths")),),
         unit="percent",
         ceiling=1.0,
     ),
-    _Plan("steps", "Choices an episode", "“Finish thinking” included.", (("choices", lambda u: u.steps),)),
+    _Plan(
+        "branchings_with_spread",
+        "Branchings with spread",
+        "Share of what is compared with each other, whose rewards differ.",
+        (("share", _tree_share("groups_with_spread", "groups")),),
+        unit="percent",
+        ceiling=1.0,
+    ),
 )
 _OPTIMISATION = (
-    _Plan(
-        "entropy",
-        "Entropy",
-        "Of a choice, over the options, in nats at temperature 1. Near 0 the planner always chooses alike.",
-        (("entropy", lambda u: u.entropy),),
-    ),
-    _Plan(
-        "kl",
-        "KL",
-        "Of a choice, from the policy that acted (or the reference) to the one trained.",
-        (("KL", _if_taught(lambda u: u.kl)),),
-    ),
-    _Plan(
-        "clip_share",
-        "Clip share",
-        "Share of choices whose ratio was clipped.",
-        (("clipped", _if_taught(lambda u: u.clip_share)),),
-        unit="percent",
-    ),
     _Plan("loss", "Loss", "Mean over the iterations.", (("loss", _if_taught(lambda u: u.loss)),), floor=None),
     _Plan(
         "grad_norm",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hierarchical_reasoning.results.intervals import Accuracy
-from hierarchical_reasoning.training.log import EvaluationRecord, PlannerMode, UpdateRecord
+from hierarchical_reasoning.training.log import EvaluationRecord, Mode, UpdateRecord
 from hierarchical_reasoning.training.report.reading import TrainingLog
 from hierarchical_reasoning.training.report.scales import percent_text
 from hierarchical_reasoning.wording import counted
@@ -15,7 +15,7 @@ from hierarchical_reasoning.wording import counted
 Tone = Literal["better", "worse", "same", "unknown"]
 _MANY_WITHOUT_SPREAD = 0.5
 _ALWAYS_ALIKE = 0.05
-"""Entropy in nats below which a planner as good as always makes the same choice."""
+"""Entropy in nats below which what is trained as good as always does the same."""
 
 
 def accuracy_of(record: EvaluationRecord) -> Accuracy:
@@ -41,7 +41,7 @@ def interval_of_change(before: Accuracy, after: Accuracy) -> tuple[float, float]
 class Comparison:
     """The first, the last and the best evaluation in one mode."""
 
-    mode: PlannerMode
+    mode: Mode
     first: EvaluationRecord
     last: EvaluationRecord | None
     """None: there is one evaluation alone."""
@@ -82,7 +82,7 @@ def headline(log: TrainingLog) -> Headline:
             mode=mode,
             first=records[0],
             last=records[-1] if len(records) > 1 else None,
-            # Of those that there is a planner of, where there are any.
+            # Of those that there is a checkpoint of, where there are any.
             best=max(
                 [record for record in records if record.update] or records,
                 key=lambda record: (record.accuracy, -record.update),
@@ -97,7 +97,7 @@ def headline(log: TrainingLog) -> Headline:
                 f"Nothing was learned: in {_all_of(len(log.updates))}, all rollouts of a problem had equal rewards.",
             ),
         )
-        return Headline(comparisons, sentences, _why_nothing(log.updates))
+        return Headline(comparisons, sentences, _why_nothing(log))
     sentences = tuple((comparison.tone, _sentence(comparison)) for comparison in comparisons)
     if not sentences:
         sentences = (("unknown", "Nothing was measured on held-out problems (--eval_rows 0, or not yet)."),)
@@ -136,22 +136,23 @@ def _sentence(comparison: Comparison) -> str:
     )
 
 
-def _why_nothing(updates: tuple[UpdateRecord, ...]) -> tuple[str, ...]:
+def _why_nothing(log: TrainingLog) -> tuple[str, ...]:
+    updates, words = log.updates, log.words
     accuracies = {update.accuracy for update in updates}
     groups = sum(update.groups for update in updates)
     if accuracies == {0.0}:
-        kind = "No rollout was right: take problems that are solved now and then, or a stronger reasoner."
+        kind = f"No rollout was right: take problems that are solved now and then, or {words.stronger}."
     elif accuracies == {1.0}:
         kind = "Every rollout was right: take harder problems."
     else:
         kind = (
-            "Some problems were always solved and the others never: raise --num_rollouts_per_prompt or --temperature, "
-            "or take problems that are solved now and then."
+            f"Some problems were always solved and the others never: raise {words.raise_for_spread}, or take problems "
+            "that are solved now and then."
         )
     return (
         f"All {counted(groups, 'group')} lacked spread, so there was no advantage and no gradient.",
         kind,
-        *_alike(updates),
+        *_alike(log),
     )
 
 
@@ -165,7 +166,7 @@ def _why_little(log: TrainingLog, comparisons: tuple[Comparison, ...]) -> tuple[
         reasons.append(
             f"{percent_text(without / groups)} of {groups:,} groups lacked spread and taught nothing."
         )
-    reasons += _alike(log.updates)
+    reasons += _alike(log)
     measured = [comparison for comparison in comparisons if comparison.interval is not None]
     if measured:
         low, high = measured[-1].interval or (0.0, 0.0)
@@ -176,13 +177,11 @@ def _why_little(log: TrainingLog, comparisons: tuple[Comparison, ...]) -> tuple[
     return tuple(reasons)
 
 
-def _alike(updates: tuple[UpdateRecord, ...]) -> tuple[str, ...]:
-    entropy = updates[-1].entropy
+def _alike(log: TrainingLog) -> tuple[str, ...]:
+    entropy = log.updates[-1].entropy
     if entropy >= _ALWAYS_ALIKE:
         return ()
-    return (
-        f"The entropy of a choice is {entropy:.3g} nats at the end: the planner as good as always chooses alike.",
-    )
+    return (log.words.always_alike.format(entropy=f"{entropy:.3g}"),)
 
 
 def _all_of(n: int) -> str:

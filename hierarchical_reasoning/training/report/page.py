@@ -27,6 +27,7 @@ from hierarchical_reasoning.training.report.scales import (
 from hierarchical_reasoning.training.report.svg import draw_curves, draw_usage
 from hierarchical_reasoning.training.report.tables import heat_table, updates_table
 from hierarchical_reasoning.training.report.transitions import LEAST_VISITS, SHOWN_CHANGES
+from hierarchical_reasoning.training.report.words import PLANNER
 from taxonomy.terminal import visible
 
 _FOLDER = Path(__file__).parent
@@ -71,7 +72,9 @@ def report_page(contents: Contents, *, title: str, settings: Mapping[str, str] |
             if usage is None
             else draw_usage(usage, contents.colour_of, contents.span, size=_USAGE),
             heat_tables=[(tables, heat_table(tables, contents.number_of)) for tables in contents.transitions],
-            updates_table=updates_table(contents.log.updates),
+            updates_table=updates_table(contents.log.updates, contents.log.words),
+            words=contents.log.words,
+            choosing=contents.log.words is PLANNER,
             least_visits=LEAST_VISITS,
             shown_changes=SHOWN_CHANGES,
             accuracy_of=accuracy_of,

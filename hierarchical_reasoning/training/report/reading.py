@@ -20,11 +20,12 @@ from hierarchical_reasoning.training.log import (
     LOG_NAME,
     SETTINGS_NAME,
     EvaluationRecord,
-    PlannerMode,
+    Mode,
     Record,
     UpdateRecord,
     record_from,
 )
+from hierarchical_reasoning.training.report.words import LANGUAGE_MODEL, PLANNER, Words
 from hierarchical_reasoning.wording import kind_of
 
 _LARGEST = 1e100
@@ -50,9 +51,18 @@ class TrainingLog:
         found: list[Record] = [*self.updates, *self.evaluations]
         return tuple(sorted(found, key=lambda record: record.update))
 
-    def evaluations_by_mode(self) -> dict[PlannerMode, tuple[EvaluationRecord, ...]]:
+    @property
+    def words(self) -> Words:
+        """Those of a planner, unless rollouts were trees of tokens; before there are any, unless nothing was chosen."""
+        if self.updates:
+            of_model = any(update.trees for update in self.updates)
+        else:
+            of_model = not any(evaluation.transitions for evaluation in self.evaluations)
+        return LANGUAGE_MODEL if of_model else PLANNER
+
+    def evaluations_by_mode(self) -> dict[Mode, tuple[EvaluationRecord, ...]]:
         """Greedy first; modes that were evaluated alone."""
-        modes: tuple[PlannerMode, ...] = ("greedy", "sampled")
+        modes: tuple[Mode, ...] = ("greedy", "sampled")
         found = {mode: tuple(e for e in self.evaluations if e.mode == mode) for mode in modes}
         return {mode: records for mode, records in found.items() if records}
 

@@ -16,6 +16,7 @@ from hierarchical_reasoning.training.report.figures import share_without_spread,
 from hierarchical_reasoning.training.report.headline import points_text, when
 from hierarchical_reasoning.training.report.scales import dollars_text, number_text, percent_text
 from hierarchical_reasoning.training.report.transitions import Cell, TransitionTables
+from hierarchical_reasoning.training.report.words import Words
 from taxonomy.terminal import visible
 
 _GAP = '<td class="gap"></td>'
@@ -41,10 +42,10 @@ _COLUMNS = (
     _Column("epoch", "", lambda u: f"{u.epoch:,}"),
     _Column("reward", "mean", lambda u: number_text(u.reward)),
     _Column("accuracy", "on the problems trained on", lambda u: percent_text(u.accuracy)),
-    _Column("choices", "an episode", lambda u: number_text(u.steps)),
+    _Column("{acts}", "an episode", lambda u: number_text(u.steps)),
     _Column("entropy", "nats", lambda u: number_text(u.entropy)),
     _Column("KL", "", lambda u: number_text(u.kl)),
-    _Column("clipped", "share of choices", lambda u: percent_text(u.clip_share)),
+    _Column("clipped", "share of {acts}", lambda u: percent_text(u.clip_share)),
     _Column("loss", "", lambda u: number_text(u.loss)),
     _Column("grad norm", "before it is scaled down", lambda u: number_text(u.grad_norm)),
     _Column("acting gap", "", lambda u: number_text(u.acting_gap)),
@@ -64,12 +65,12 @@ _COLUMNS = (
 )
 
 
-def updates_table(updates: Sequence[UpdateRecord]) -> Markup:
+def updates_table(updates: Sequence[UpdateRecord], words: Words) -> Markup:
     """One row an update; what the log has in more digits has four here."""
     heads = "".join(
         f'<th scope="col">{column.head}{f"<small>{column.meaning}</small>" if column.meaning else ""}</th>'
         for column in _COLUMNS
-    )
+    ).format(acts=words.acts)
     rows = []
     for update in updates:
         first, *others = (column.value(update) for column in _COLUMNS)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hierarchical_reasoning.results.intervals import Accuracy
-from hierarchical_reasoning.training.log import START, EvaluationRecord, PlannerMode
+from hierarchical_reasoning.training.log import START, EvaluationRecord, Mode
 from hierarchical_reasoning.training.report.headline import interval_of_change
 from hierarchical_reasoning.training.report.reading import TrainingLog
 from hierarchical_reasoning.training.report.thought_types import thought_types
@@ -57,7 +57,7 @@ class Change:
 class TransitionTables:
     """Two evaluations in one mode."""
 
-    mode: PlannerMode
+    mode: Mode
     first: EvaluationRecord
     last: EvaluationRecord | None
     """None: there is one evaluation alone."""
@@ -92,7 +92,7 @@ def transition_tables(log: TrainingLog) -> list[TransitionTables]:
     return [table for table in tables if table.targets]
 
 
-def _tables(mode: PlannerMode, records: Sequence[EvaluationRecord], names: Sequence[str]) -> TransitionTables:
+def _tables(mode: Mode, records: Sequence[EvaluationRecord], names: Sequence[str]) -> TransitionTables:
     first, last = records[0], records[-1] if len(records) > 1 else None
     both = [record.transitions for record in (first, last) if record is not None]
     origins = {origin for counts in both for origin, row in counts.items() if sum(row.values())}

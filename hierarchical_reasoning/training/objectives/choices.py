@@ -1,4 +1,4 @@
-"""Rewards to advantages, advantages to a loss: pure functions of tensors.
+"""The planner's choices: rewards to advantages, advantages to a loss.
 
 In the notation of GRPO (Shao et al., 2024, arXiv 2402.03300), on choices instead of tokens: r reward, A advantage,
 rho = pi_new(a) / pi_old(a). Axes: B episodes, C choices, O options. Everything is computed in the dtype given.
@@ -28,9 +28,9 @@ class ChoiceLoss:
     """bool: the ratio has left the trust region on the side where the advantage pushes it; no gradient from A."""
 
 
-def episode_reward(*, correct: bool, characters: int, length_reward_weight: float) -> float:
-    """1[correct] + w / (1 + characters written)."""
-    return float(correct) + length_reward_weight / (1 + characters)
+def brevity_reward(characters: int, weight: float) -> float:
+    """w / (1 + characters written), which is added to 1[correct]."""
+    return weight / (1 + characters)
 
 
 def group_advantage(rewards_B: torch.Tensor, group_B: torch.Tensor, kind: AdvantageKind) -> torch.Tensor:

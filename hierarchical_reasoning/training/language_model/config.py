@@ -1,0 +1,166 @@
+"""What a run that trains a language model can be told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from hierarchical_reasoning.reasoning_config import BUNDLED, ModelChoice
+from hierarchical_reasoning.training.config import Aggregation, TrainingConfig
+from hierarchical_reasoning.training.explorers.presets import PRESETS as EXPLORER_PRESETS
+from hierarchical_reasoning.training.explorers.settings import DELIMITERS, EntropyTreeSettings
+
+ExplorerName = Literal["linear", "entropy_tree", "thought_tree"]
+CreditName = Literal["outcome", "descendant_mean"]
+ObjectiveName = Literal["grpo", "dapo", "hapo"]
+EstimatorName = Literal["centred", "scaled", "hapo"]
+PresetName = Literal["treerpo", "bundled"]
+
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "grpo": {"adv_estimator": "scaled", "loss_agg_mode": "seq-mean-token-mean"},
+    "dapo": {"adv_estimator": "scaled", "clip_ratio_high": 0.28, "filter_groups": True},
+    "hapo": {
+        "adv_estimator": "hapo",
+        "adaptive_temperature": True,
+        "adaptive_advantage": True,
+        "adaptive_clip": True,
+    },
+}
+"""What each objective sets, where nothing else is given."""
+
+
+def _of_trees(name: str) -> dict[str, Any]:
+    """The fields of an explorer's preset."""
+    preset = EXPLORER_PRESETS[name]
+    sampling = asdict(preset.sampling)
+    tree = asdict(preset.tree)
+    return {field: sampling[field] for field in SAMPLING} | {field: tree[field] for field in ENTROPY_TREE}
+
+
+SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty")
+ENTROPY_TREE = (
+    *("max_depth", "min_segment_len", "entropy_threshold", "entropy_topk"),
+    *("coverage_min_chars", "coverage_children_max", "max_new_tokens", "delimiters"),
+)
+PRESETS: dict[str, dict[str, Any]] = {
+    "treerpo": _of_trees("treerpo")
+    | {
+        "batch_size": 16,
+        "gradient_accumulation_steps": 1,
+        "logging_steps": 50,
+        "save_every": 200,
+        "save_total_limit": 2,
+    },
+    "bundled": _of_trees("bundled")
+    | {
+        "n_rows": 160,
+        "epochs": 1,
+        "batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "learning_rate": 1e-4,
+    },
+}
+"""Settings that go together: `treerpo` is its published run, `bundled` fits the shipped model's short answers."""
+
+
+class LanguageModelConfig(TrainingConfig):
+    """Everything a run that trains a language model can be told. Fields are named as the flags are."""
+
+    main_model: ClassVar[str] = "model_id"
+    trained_model: ClassVar[str] = "model_id"
+
+    model_id: str = BUNDLED
+    explorer: ExplorerName = "linear"
+    credit: CreditName = "outcome"
+    objective: ObjectiveName = "grpo"
+    preset: PresetName | None = None
+    """Gives what is not given otherwise. None: ``bundled`` where the model is the bundled one, else none."""
+
+    num_rollouts_per_prompt: int = Field(8, ge=2)
+    """Of the explorer ``linear``."""
+    max_depth: int = Field(7, ge=1)
+    min_segment_len: int = Field(150, ge=1)
+    entropy_threshold: float = Field(1.0, ge=0, allow_inf_nan=False)
+    entropy_topk: int = Field(20, ge=2)
+    coverage_min_chars: int = Field(150, ge=1)
+    coverage_children_max: int = Field(4, ge=0)
+    delimiters: tuple[str, ...] = DELIMITERS
+    """These seven are of ``entropy_tree``."""
+    branching_factor: int = Field(3, ge=1)
+    branching_depth: int = Field(2, ge=0)
+    max_leaves: int = Field(64, ge=1)
+    max_steps_per_episode: int = Field(10, ge=2)
+    """These four are of ``thought_tree``."""
+
+    temperature: float = Field(1.0, gt=0, le=2)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    """0: all."""
+    repetition_penalty: float = Field(1.0, gt=0, allow_inf_nan=False)
+    max_new_tokens: int = Field(1024, ge=2)
+
+    adv_estimator: EstimatorName = "centred"
+    norm_adv_by_std_in_grpo: bool = True
+    """Of the estimator ``hapo``."""
+    clip_ratio_low: float = Field(0.2, gt=0, lt=1)
+    clip_ratio_high: float = Field(0.2, gt=0, allow_inf_nan=False)
+    clip_ratio_c: float = Field(3.0, gt=1, allow_inf_nan=False)
+    """Of the dual clip."""
+    loss_agg_mode: Aggregation = "token-mean"
+    kl_coeff: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Weight of the KL to the model that training started from, estimated by k3."""
+    entropy_pivot: float = Field(0.8, ge=0, le=1)
+    adaptive_temperature: bool = False
+    temperature_tau: float = Field(0.05, ge=0, lt=1)
+    adaptive_advantage: bool = False
+    adv_beta: float = Field(1.0, ge=0, allow_inf_nan=False)
+    adaptive_clip: bool = False
+    clip_alpha: float = Field(1.0, ge=0, le=1)
+    filter_groups: bool = False
+    """Trees in which nothing is to be compared are replaced by those of other problems."""
+    max_num_gen_batches: int = Field(5, ge=1)
+
+    output_dir: Path = Path("cache/checkpoints/language_model")
+    n_rows: int = Field(64, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_not_given(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        bundled = given.get("model_id", BUNDLED) == BUNDLED
+        preset = given.get("preset") or ("bundled" if bundled else None)
+        usual = PRESETS.get(str(preset), {}) | OBJECTIVES.get(str(given.get("objective", "grpo")), {})
+        if given.get("credit") == "descendant_mean" and given.get("objective", "grpo") == "grpo":
+            usual = usual | {"adv_estimator": "centred", "loss_agg_mode": "token-mean"}
+        return usual | {"preset": preset} | {name: value for name, value in given.items() if name != "preset"}
+
+    @property
+    def reasoner(self) -> ModelChoice:
+        """The model in training, which acts in this process whatever its name is."""
+        return ModelChoice("local", self.model_id)
+
+    @property
+    def longest_sequence(self) -> int:
+        """Tokens that one advantage can be given to: those of an answer, or of a segment of one."""
+        of_answers = self.credit == "outcome"
+        if self.explorer == "thought_tree":
+            thoughts = (self.max_steps_per_episode - 1) * self.max_thought_tokens
+            longest = max(self.max_thought_tokens, self.max_answer_tokens)
+            return thoughts + self.max_answer_tokens if of_answers else longest
+        if self.explorer == "entropy_tree" and of_answers:
+            return EntropyTreeSettings(max_new_tokens=self.max_new_tokens).answer_tokens
+        return self.max_new_tokens
+
+    @property
+    def needs_entropy(self) -> bool:
+        """Whether the loss or the sampling reads how unsure the model was."""
+        return self.adaptive_temperature or self.adaptive_advantage or self.adaptive_clip
+
+    @property
+    def n_examples(self) -> int:
+        """Prompts of a whole answer show none."""
+        return super().n_examples if self.explorer == "thought_tree" else 0

@@ -1,0 +1,308 @@
+"""A language model as what is trained: it grows trees of answers, and the loss is on the tokens it drew."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
+from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.results.records import NOTHING_SPENT
+from hierarchical_reasoning.training.credit import Credit, descendant_mean_credit, outcome_credit
+from hierarchical_reasoning.training.episodes import FOLDER
+from hierarchical_reasoning.training.estimators import Estimator, centred, scaled, token_level
+from hierarchical_reasoning.training.experience import draw_seed, replacements
+from hierarchical_reasoning.training.explorers import Growth
+from hierarchical_reasoning.training.language_model.explorer import Explorers
+from hierarchical_reasoning.training.language_model.lessons import (
+    LessonPass,
+    TokenLossSettings,
+    TreeLesson,
+    divide,
+    idle_loss,
+    pass_loss,
+    scores_of,
+    tree_lesson,
+)
+from hierarchical_reasoning.training.language_model.parts import LanguageModelParts
+from hierarchical_reasoning.training.language_model.rollouts import GradedTree
+from hierarchical_reasoning.training.learner import Experience, Gather, Look
+from hierarchical_reasoning.training.loading import Weights
+from hierarchical_reasoning.training.log import EvaluationRecord, Mode
+from hierarchical_reasoning.training.objectives import EntropyStats, entropy_stats
+from hierarchical_reasoning.training.packed_forward import PackedModel
+from hierarchical_reasoning.training.rollouts import Episode
+from hierarchical_reasoning.training.sums import Sums
+from hierarchical_reasoning.training.update_record import Gathered
+from hierarchical_reasoning.trees import ReasoningTree
+from hierarchical_reasoning.trees.leaf_means import leaf_means
+from hierarchical_reasoning.trees.statistics import TreeStatistics, added, tree_statistics
+from hierarchical_reasoning.trees.writing import write_trees
+from llm_backends.local import LocalBackend
+from llm_backends.local.loading import LoadedModel, load_model
+
+_ESTIMATORS: dict[str, Callable[[bool], Estimator]] = {
+    "centred": lambda norm_by_std: centred,
+    "scaled": lambda norm_by_std: scaled,
+    "hapo": lambda norm_by_std: partial(token_level, norm_by_std=norm_by_std),
+}
+_CREDITS = {"outcome": outcome_credit, "descendant_mean": descendant_mean_credit}
+
+
+class LanguageModelLearner:
+    """The `Learner` of a run that trains a language model."""
+
+    def __init__(
+        self, parts: LanguageModelParts, weights: Weights, *, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        """
+        Args:
+            weights: where they are loaded from, and to.
+            share: which of how many processes this is.
+
+        Raises:
+            BackendError: the model cannot be loaded, or cannot be trained on trees.
+            ConfigError: its context has no room for an answer to one of the problems.
+        """
+        self._parts = parts
+        self._config = config = parts.config
+        self._share = share
+        self._model: LoadedModel = load_model(
+            weights.trained, dtype=weights.dtype, device=weights.device, flag=weights.trained_flag
+        )
+        self._packed = PackedModel(self._model.module)
+        self._acting = LocalBackend(
+            weights.acting,
+            dtype=weights.acting_dtype,
+            device=weights.acting_device,
+            model_flag=weights.acting_flag,
+            max_batch_size=min(config.max_concurrency, 64),
+        )
+        self._explorers = Explorers(parts, self._acting, self._model.chat)
+        self._explorers.check_room(self._model.context_length)
+        self._settings = TokenLossSettings(
+            temperature=config.temperature,
+            clip_ratio_low=config.clip_ratio_low,
+            clip_ratio_high=config.clip_ratio_high,
+            clip_ratio_c=config.clip_ratio_c,
+            kl_coeff=config.kl_coeff,
+            adv_beta=config.adv_beta if config.adaptive_advantage else None,
+            clip_alpha=config.clip_alpha if config.adaptive_clip else None,
+        )
+        self._start: PackedModel | None = None
+        self._stats: EntropyStats | None = None
+
+    @property
+    def module(self) -> Any:
+        return self._model.module
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._model.tokenizer
+
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        return ("greedy", "sampled")
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        acting: tuple[Look, ...] = (
+            ("acting",) if self._config.needs_entropy or self._config.num_iterations > 1 else ()
+        )
+        start: tuple[Look, ...] = ("start",) if self._config.kl_coeff else ()
+        return acting + start
+
+    def refresh(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        self._acting.refresh(weights)
+
+    async def gather(
+        self, update: int, problems: Sequence[Problem], everyones: Sequence[Problem]
+    ) -> Experience:
+        started = time.perf_counter()
+        config = self._config
+        rollouts = self._explorers.training(self._stats)
+        trees: list[GradedTree] = []
+        credit: list[Credit] = []
+        due = list(problems)
+        spare = (
+            replacements(self._parts.problems, config.seed, update, everyones, self._share)
+            if config.filter_groups
+            else []
+        )
+        batches = 0
+        while due:
+            batches += 1
+            batch = await rollouts.collect(due, seed=draw_seed(config.seed, update), update=update)
+            found = [self._credit(graded) for graded in batch]
+            trees += batch
+            credit += found
+            missing = sum(not own.advantage_N.any() for own in found)
+            if not config.filter_groups or batches >= config.max_num_gen_batches:
+                break
+            due, spare = spare[:missing], spare[missing:]
+        self._write(update, trees)
+        lessons = tuple(
+            tree_lesson(graded.tree, own, config.loss_agg_mode, config.longest_sequence)
+            for graded, own in zip(trees, credit, strict=True)
+            if own.advantage_N.any()
+        )
+        episodes = tuple(episode for graded in trees for episode in graded.episodes)
+        advantages = tuple(
+            None if episode.reward is None else advantage
+            for graded, own in zip(trees, credit, strict=True)
+            for episode, advantage in zip(graded.episodes, _of_leaves(graded, own), strict=True)
+        )
+        gathered = self._gathered(trees, credit, batches, time.perf_counter() - started)
+        return Experience(episodes, advantages, lessons, gathered)
+
+    async def attempt(self, problems: Sequence[Problem], mode: Mode) -> tuple[Episode, ...]:
+        rollouts = self._explorers.measuring(mode)
+        trees = await rollouts.collect(problems, seed=draw_seed(self._config.seed, 0), update=0)
+        return tuple(episode for graded in trees for episode in graded.episodes)
+
+    def evaluated(
+        self, update: int, mode: Mode, episodes: Sequence[Episode], seconds: float
+    ) -> EvaluationRecord:
+        characters = sum(episode.characters for episode in episodes)
+        return EvaluationRecord(
+            update=update,
+            mode=mode,
+            correct=sum(episode.outcome is Outcome.CORRECT for episode in episodes),
+            n=len(episodes),
+            errors=sum(episode.error is not None for episode in episodes),
+            steps=characters / len(episodes),
+            transitions={},
+            seconds=round(seconds, 2),
+        )
+
+    def passes(self, lessons: Sequence[TreeLesson], tokens_per_pass: int) -> list[LessonPass]:
+        return divide(lessons, tokens_per_pass)
+
+    def look(
+        self,
+        look: Look,
+        lessons: Sequence[TreeLesson],
+        passes: int,
+        tokens_per_pass: int,
+        model: Any | None,
+    ) -> tuple[TreeLesson, ...]:
+        packed = self._packed if model is not None or self._start is None else self._start
+        found = scores_of(packed, lessons, self._settings.temperature, tokens_per_pass, model)
+        with torch.no_grad():
+            for _ in range(passes - len(self.passes(lessons, tokens_per_pass))):
+                idle_loss(packed, model)
+        looked_at = zip(lessons, found, strict=True)
+        if look == "start":
+            return tuple(replace(lesson, reference_log_probs_T=known) for lesson, (known, _) in looked_at)
+        return tuple(
+            replace(lesson, old_log_probs_T=known, entropy_T=entropy)
+            for lesson, (known, entropy) in looked_at
+        )
+
+    def load_start(self) -> None:
+        start = load_model(
+            self._config.trained_path, dtype="float32", device=str(self._packed.device), flag="--model_id"
+        )
+        start.module.requires_grad_(False)
+        self._start = PackedModel(start.module)
+
+    def settled(self, lessons: Sequence[TreeLesson], gather: Gather) -> tuple[TreeLesson, ...]:
+        if not self._config.needs_entropy:
+            return tuple(lessons)
+        own = [lesson.entropy_T[lesson.weight_T > 0] for lesson in lessons if lesson.entropy_T is not None]
+        entropies = torch.cat(gather([torch.cat([*own, torch.empty(0, dtype=torch.float64)])]))
+        if len(entropies):
+            self._stats = entropy_stats(
+                entropies, torch.ones_like(entropies, dtype=torch.bool), self._config.entropy_pivot
+            )
+        if not (self._config.adaptive_advantage or self._config.adaptive_clip):
+            return tuple(lessons)
+        return tuple(replace(lesson, stats=self._stats) for lesson in lessons)
+
+    def count(self, lessons: Sequence[TreeLesson]) -> float:
+        return sum(lesson.count for lesson in lessons)
+
+    def pass_loss(self, part: LessonPass, model: Any) -> tuple[torch.Tensor, Sums]:
+        return pass_loss(self._packed, part, self._settings, model)
+
+    def idle_loss(self, model: Any) -> torch.Tensor:
+        return idle_loss(self._packed, model)
+
+    def memory(self) -> Mapping[str, Any]:
+        return {} if self._stats is None else {"entropy": asdict(self._stats)}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        self._stats = EntropyStats(**memory["entropy"]) if "entropy" in memory else None
+
+    def save(self, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
+        self._model.save(folder, weights)
+        write_model_settings(folder, ModelSettings(num_icl_examples=self._config.n_examples))
+
+    async def aclose(self) -> None:
+        await self._acting.aclose()
+        await self._parts.verifier.aclose()
+
+    def _credit(self, graded: GradedTree) -> Credit:
+        config = self._config
+        estimator = _ESTIMATORS[config.adv_estimator](config.norm_adv_by_std_in_grpo)
+        return _CREDITS[config.credit](graded.tree, graded.tree.rewards(), estimator)
+
+    def _write(self, update: int, trees: Sequence[GradedTree]) -> None:
+        """Beside the episodes; takes the place of an earlier file of the update."""
+        index, count = self._share
+        suffix = "" if count == 1 else f"-rank{index}"
+        folder = self._config.output_dir / FOLDER
+        write_trees(folder / f"update-{update:05d}-trees{suffix}.jsonl", [graded.tree for graded in trees])
+
+    def _gathered(
+        self, trees: Sequence[GradedTree], credit: Sequence[Credit], batches: int, seconds: float
+    ) -> Gathered:
+        episodes = [episode for graded in trees for episode in graded.episodes]
+        has_reward = [episode for episode in episodes if episode.reward is not None]
+        statistics = added(
+            tree_statistics(graded.tree, own.grouped_rewards())
+            for graded, own in zip(trees, credit, strict=True)
+        )
+        growth = sum((graded.growth for graded in trees), Growth(0, 0))
+        surprises = [_surprise(graded.tree) for graded in trees]
+        return Gathered(
+            episodes=len(episodes),
+            errors=len(episodes) - len(has_reward),
+            reward=sum(episode.reward or 0.0 for episode in has_reward),
+            correct=sum(episode.outcome is Outcome.CORRECT for episode in has_reward),
+            acts=sum(tokens for tokens, _ in surprises),
+            entropy=sum(surprise for _, surprise in surprises),
+            thought_types={},
+            groups=len(trees),
+            groups_without_spread=sum(not own.advantage_N.any() for own in credit),
+            generation_batches=batches,
+            usage=NOTHING_SPENT,
+            seconds=seconds,
+            trees=_summed(statistics) | {"generated_tokens": float(growth.generated_tokens)},
+        )
+
+
+def _summed(statistics: TreeStatistics) -> dict[str, float]:
+    """What adds up over processes."""
+    return {name: float(value) for name, value in asdict(statistics).items() if name != "max_depth"}
+
+
+def _surprise(tree: ReasoningTree) -> tuple[int, float]:
+    """Drawn tokens of all answers that were graded, and -log p of them at temperature 1, answer by answer."""
+    answers = leaf_means(tree, tree.rewards())
+    return (
+        sum(answers[node.id].count * node.drawn for node in tree.nodes.values()),
+        -sum(answers[node.id].count * sum(node.log_probs) for node in tree.nodes.values()),
+    )
+
+
+def _of_leaves(graded: GradedTree, credit: Credit) -> list[float]:
+    by_node = dict(zip(credit.node_N, credit.advantage_N.tolist(), strict=True))
+    return [by_node[leaf] for leaf in graded.tree.leaves()]

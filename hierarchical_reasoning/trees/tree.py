@@ -1,0 +1,249 @@
+"""A tree of token segments: the prompt is the root, a path to a leaf is one rollout, what rollouts share stands once.
+
+It grows by adding nodes; nothing rewrites the tokens of a path. Two changes leave every other path as it was: a node is
+cut in two, so that something can branch off within it, and a subtree is removed. No method recurses, so that a path may
+have any number of nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from hierarchical_reasoning.trees.node import Leaf, Node, NodeKind
+
+
+class ReasoningTree:
+    """The rollouts of one problem. Nodes are called by their `id`; an id is never given twice.
+
+    A leaf is a node without children; the root is none, since nothing was drawn yet where it stands alone. Methods that
+    take an id raise KeyError where there is no such node.
+    """
+
+    root = 0
+    """The id of the root in every tree."""
+
+    def __init__(
+        self, problem_id: str, prompt_tokens: Sequence[int], prompt_text: str, *, update: int | None = None
+    ) -> None:
+        tokens = tuple(prompt_tokens)
+        prompt = Node(self.root, None, tokens, prompt_text, kind="prompt", given=len(tokens))
+        self._begin(problem_id, update, [prompt], next_id=1)
+
+    @classmethod
+    def from_nodes(
+        cls, problem_id: str, nodes: Iterable[Node], *, next_id: int, update: int | None = None
+    ) -> ReasoningTree:
+        """The tree that had these nodes, in any order that keeps that of children.
+
+        Raises:
+            ValueError: they are no tree: an id twice, none that is the root, an unknown parent, a cycle, a graded node
+                with children; or `next_id` is taken.
+        """
+        tree = cls.__new__(cls)
+        tree._begin(problem_id, update, nodes, next_id=next_id)
+        return tree
+
+    def _begin(self, problem_id: str, update: int | None, nodes: Iterable[Node], *, next_id: int) -> None:
+        self.problem_id = problem_id
+        self.update = update
+        """The update of training that it was grown for; None outside training."""
+        self._nodes: dict[int, Node] = {}
+        self._children: dict[int, list[int]] = {}
+        self._next_id = next_id
+        for node in nodes:
+            if node.id in self._nodes:
+                raise ValueError(f"`id` {node.id} is that of two nodes; ids must differ")
+            if not 0 <= node.id < next_id:
+                raise ValueError(f"`id` is {node.id}, expected 0 to {next_id - 1}, below `next_id`")
+            if (node.parent is None) != (node.id == self.root):
+                raise ValueError(
+                    f"`parent` of node {node.id} is {node.parent}; node {self.root} alone has none"
+                )
+            self._nodes[node.id] = node
+            self._children[node.id] = []
+        self._join()
+
+    def _join(self) -> None:
+        for node in self._nodes.values():
+            if node.parent is None:
+                continue
+            if node.parent not in self._nodes:
+                raise ValueError(f"`parent` of node {node.id} is {node.parent}, and there is no such node")
+            if self._nodes[node.parent].leaf is not None:
+                raise ValueError(
+                    f"node {node.parent} has a `leaf` and a child, {node.id}; a graded node has no children"
+                )
+            self._children[node.parent].append(node.id)
+        if self.root not in self._nodes:
+            raise ValueError(f"there is no node {self.root}, the root")
+        if apart := self._nodes.keys() - set(self.walk()):
+            raise ValueError(
+                f"`parent` of node {min(apart)}: the nodes above it form a cycle, so the root is not among them"
+            )
+
+    @property
+    def nodes(self) -> Mapping[int, Node]:
+        """By id, in the order in which they were added."""
+        return MappingProxyType(self._nodes)
+
+    @property
+    def next_id(self) -> int:
+        """That of the node added next."""
+        return self._next_id
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether everything is the same: nodes, their order, and the id that comes next."""
+        if not isinstance(other, ReasoningTree):
+            return NotImplemented
+        return self._contents() == other._contents()
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def _contents(self) -> tuple[object, ...]:
+        return self.problem_id, self.update, self._next_id, list(self._nodes.values())
+
+    def node(self, node_id: int) -> Node:
+        try:
+            return self._nodes[node_id]
+        except KeyError:
+            raise KeyError(f"the tree of problem {self.problem_id!r} has no node {node_id}") from None
+
+    def add(
+        self,
+        parent: int,
+        tokens: Sequence[int],
+        text: str,
+        *,
+        kind: NodeKind = "drawn",
+        given: int = 0,
+        thought_type: str | None = None,
+        log_probs: Sequence[float] = (),
+        ended: bool = False,
+    ) -> int:
+        """Add a node behind the children that `parent` has; returns its id. The arguments are the fields of `Node`.
+
+        Raises:
+            ValueError: the fields contradict each other, or `parent` is graded.
+        """
+        if self.node(parent).leaf is not None:
+            raise ValueError(f"node {parent} is graded, and takes no children")
+        node = Node(
+            id=self._next_id,
+            parent=parent,
+            tokens=tuple(tokens),
+            text=text,
+            kind=kind,
+            given=given,
+            thought_type=thought_type,
+            log_probs=tuple(log_probs),
+            ended=ended,
+        )
+        self._nodes[node.id] = node
+        self._children[node.id] = []
+        self._children[parent].append(node.id)
+        self._next_id += 1
+        return node.id
+
+    def grade(self, node_id: int, leaf: Leaf) -> None:
+        """Say how the rollout that ends with a leaf was graded, once.
+
+        Raises:
+            ValueError: it is no leaf, or is graded already.
+        """
+        node = self.node(node_id)
+        if node.leaf is not None or not self.is_leaf(node_id):
+            reason = "is graded already" if node.leaf is not None else "is no leaf"
+            raise ValueError(f"node {node_id} {reason}; a rollout is graded once, at its leaf")
+        self._nodes[node_id] = replace(node, leaf=leaf)
+
+    def split(self, node_id: int, at_token: int, at_character: int) -> int:
+        """Cut a node in two as `Node.cut` does; returns the id of the tail, which takes the children.
+
+        Raises:
+            ValueError: there is no such place in the node, or it is the root.
+        """
+        head, tail = self.node(node_id).cut(at_token, at_character, tail_id=self._next_id)
+        children = self._children[node_id]
+        self._nodes[node_id], self._nodes[tail.id] = head, tail
+        self._children[node_id], self._children[tail.id] = [tail.id], children
+        for child in children:
+            self._nodes[child] = replace(self._nodes[child], parent=tail.id)
+        self._next_id += 1
+        return tail.id
+
+    def remove_subtree(self, node_id: int) -> None:
+        """Remove a node and all below it. A parent that loses its last child is a leaf.
+
+        Raises:
+            ValueError: it is the root.
+        """
+        parent = self.node(node_id).parent
+        if parent is None:
+            raise ValueError("the root cannot be removed; drop the whole tree instead")
+        self._children[parent].remove(node_id)
+        for removed in list(self.walk(node_id)):
+            del self._nodes[removed], self._children[removed]
+
+    def children(self, node_id: int) -> tuple[int, ...]:
+        """In the order in which they were added."""
+        self.node(node_id)
+        return tuple(self._children[node_id])
+
+    def siblings(self, node_id: int) -> tuple[int, ...]:
+        """The other children of its parent; the root has none."""
+        parent = self.node(node_id).parent
+        return () if parent is None else tuple(other for other in self._children[parent] if other != node_id)
+
+    def is_leaf(self, node_id: int) -> bool:
+        return not self.children(node_id) and node_id != self.root
+
+    def leaves(self) -> tuple[int, ...]:
+        """From the first path to the last."""
+        return self.descendant_leaves(self.root)
+
+    def descendant_leaves(self, node_id: int) -> tuple[int, ...]:
+        """The leaves at and below a node, from the first path to the last."""
+        return tuple(found for found in self.walk(node_id) if self.is_leaf(found))
+
+    def walk(self, node_id: int = root) -> Iterator[int]:
+        """The node and all below it: a node before its children, children in order."""
+        self.node(node_id)
+        waiting = [node_id]
+        while waiting:
+            found = waiting.pop()
+            yield found
+            waiting.extend(reversed(self._children[found]))
+
+    def path(self, node_id: int) -> tuple[int, ...]:
+        """From the root to the node, both included."""
+        found = [node_id]
+        while (parent := self.node(found[-1]).parent) is not None:
+            found.append(parent)
+        return tuple(reversed(found))
+
+    def path_tokens(self, node_id: int) -> tuple[int, ...]:
+        """All tokens from the first of the prompt to the last of the node."""
+        return tuple(token for found in self.path(node_id) for token in self._nodes[found].tokens)
+
+    def depth(self, node_id: int) -> int:
+        """How many nodes are above it; 0 for the root."""
+        return len(self.path(node_id)) - 1
+
+    def rewards(self) -> dict[int, float | None]:
+        """Of every leaf; None where grading failed.
+
+        Raises:
+            ValueError: a leaf is not graded.
+        """
+        found: dict[int, float | None] = {}
+        for leaf_id in self.leaves():
+            leaf = self._nodes[leaf_id].leaf
+            if leaf is None:
+                raise ValueError(f"leaf {leaf_id} of the tree of problem {self.problem_id!r} is not graded")
+            found[leaf_id] = leaf.reward
+        return found
