@@ -42,11 +42,11 @@ import transformers
 from recorded_episodes import GROUP, N_CHOICES, Kind, record
 
 from hierarchical_reasoning.assets import MODEL
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.objectives import clipped_choice_loss
-from hierarchical_reasoning.training.policy import Policy
-from hierarchical_reasoning.training.prefix_trie import UniqueTokens
-from hierarchical_reasoning.training.rollouts import Episode
-from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
+from hierarchical_reasoning.training.packed.prefix_trie import UniqueTokens
+from hierarchical_reasoning.training.planner.policy import Policy
+from hierarchical_reasoning.training.planner.update import Lesson, LossSettings, divide, pass_loss
 from llm_backends.choices import ChoiceTrie, option_log_probs
 from llm_backends.local.loading import LoadedModel, load_model
 

@@ -69,7 +69,7 @@ def train(seed: int, rewards_shuffled: bool, output_dir: Path, overrides: dict[s
     """A run from its beginning to its end, in this process, which does nothing else."""
     from anyio.from_thread import start_blocking_portal
 
-    from hierarchical_reasoning.training.assembly import assemble_training
+    from hierarchical_reasoning.training.planner.assembly import assemble_training
     from hierarchical_reasoning.training.run import train_planner
     from hierarchical_reasoning.training.sharding.launch import check_launch
 

@@ -24,9 +24,9 @@ import torch
 from grpo_update import Memory, alone, machine, medians, seconds_of
 
 from hierarchical_reasoning.assets import MODEL
-from hierarchical_reasoning.training.packed_forward import PackedModel
-from hierarchical_reasoning.training.packing import pack
-from hierarchical_reasoning.training.token_forest import NO_PLACE, TokenForest, lay_out
+from hierarchical_reasoning.training.packed.packed_forward import PackedModel
+from hierarchical_reasoning.training.packed.packing import pack
+from hierarchical_reasoning.training.packed.token_forest import NO_PLACE, TokenForest, lay_out
 from llm_backends.local.loading import load_model
 
 PROMPT = 60

@@ -45,7 +45,7 @@ from taxonomy.atomic import write_atomically
 
 ROOT = Path(__file__).parents[1]
 CODE = (
-    "hierarchical_reasoning/training/*.py",
+    "hierarchical_reasoning/training/**/*.py",
     "hierarchical_reasoning/solvers/*.py",
     "hierarchical_reasoning/planners/*.py",
     "hierarchical_reasoning/prompts/**/*.*",

@@ -1,6 +1,6 @@
-"""Whether a language model learns to reason, by explorer, credit and objective, at an equal budget of generated tokens.
+"""Whether a language model learns to reason: explorers, credit and objectives at an equal budget of generated tokens.
 
-For each arm and seed the bundled model is trained by the library call of ``hierarchical-reasoning train run``, until its
+For each arm and seed the bundled model is trained by the library call of ``hierarchical-reasoning train run`` until its
 rollouts have taken the budget of tokens; then the newest checkpoint answers held-out problems, greedily, as the main
 command's vanilla baseline does. Arms are GRPO, DAPO, TreeRPO, HAPO, and HAPO's four parts one by one. Each run is a
 process of its own; a row measured already with the same settings and code is not measured again. Means over seeds have

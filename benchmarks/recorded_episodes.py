@@ -20,10 +20,10 @@ from hierarchical_reasoning.problems import Problem, read_problems
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.solvers.hierarchical import shuffled
 from hierarchical_reasoning.trace import FINISH, Step, Trace
-from hierarchical_reasoning.training.assembly import assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
-from hierarchical_reasoning.training.policy import Decision
-from hierarchical_reasoning.training.rollouts import ChoiceRecord, Episode
+from hierarchical_reasoning.training.episode import ChoiceRecord, Episode
+from hierarchical_reasoning.training.planner.assembly import assemble_training
+from hierarchical_reasoning.training.planner.policy import Decision
 from llm_backends import Sampling, create_backend
 from taxonomy import ThoughtType, load_taxonomy
 

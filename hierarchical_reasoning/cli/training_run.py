@@ -82,7 +82,7 @@ def train_planner_at_terminal(config: GrpoConfig, *, resume: bool) -> None:
         UsageError, TaxonomyError, BackendError: as `prepare_training` and `train_planner`.
     """
     from hierarchical_reasoning.backends import make_backends
-    from hierarchical_reasoning.training.assembly import check_training, prepare_training
+    from hierarchical_reasoning.training.planner.assembly import check_training, prepare_training
     from hierarchical_reasoning.training.run import train_planner
     from hierarchical_reasoning.training.sharding import whole_models
 

@@ -15,8 +15,8 @@ from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.results.file import results_lines
 from hierarchical_reasoning.results.records import EpisodeRecord, ResultEntry, ResultsHead
 from hierarchical_reasoning.results.summary import summarize
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.log import Mode
-from hierarchical_reasoning.training.rollouts import Episode
 from taxonomy.atomic import written_atomically
 
 FOLDER = "rollouts"

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol, TypeVar
 import torch
 
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.log import EvaluationRecord, Mode
-from hierarchical_reasoning.training.rollouts import Episode
 from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.training.update_record import Gathered
 

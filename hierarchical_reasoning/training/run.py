@@ -11,14 +11,14 @@ from anyio.from_thread import BlockingPortal
 
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.training.assembly import TrainingParts
 from hierarchical_reasoning.training.checkpoints import Checkpoints
-from hierarchical_reasoning.training.experience import count_updates
 from hierarchical_reasoning.training.language_model.parts import LanguageModelParts
 from hierarchical_reasoning.training.learner import Learner
 from hierarchical_reasoning.training.loading import Weights
 from hierarchical_reasoning.training.log import Record
-from hierarchical_reasoning.training.rollouts import Waiting
+from hierarchical_reasoning.training.planner.assembly import TrainingParts
+from hierarchical_reasoning.training.planner.rollouts import Waiting
+from hierarchical_reasoning.training.schedule import count_updates
 from hierarchical_reasoning.training.sharding.launch import Launch
 from hierarchical_reasoning.training.trainer import Parts, Trained, Training, silent
 
@@ -66,7 +66,7 @@ def train_planner(
         BackendError: the planner cannot be loaded, or its tokenizer cannot tell two options apart.
         TrainingError: training cannot go on; the message says from where to go on later.
     """
-    from hierarchical_reasoning.training.planner import PlannerLearner
+    from hierarchical_reasoning.training.planner.learner import PlannerLearner
 
     return train(
         parts,

@@ -28,9 +28,9 @@ from hierarchical_reasoning.training.checkpoints import (
     TrainingState,
 )
 from hierarchical_reasoning.training.config import TrainingConfig
+from hierarchical_reasoning.training.episode import Episode, failures
 from hierarchical_reasoning.training.episodes import EpisodeFiles
 from hierarchical_reasoning.training.errors import TrainingError
-from hierarchical_reasoning.training.experience import count_updates, problem_order
 from hierarchical_reasoning.training.host import Due, Host, Step, failing_together
 from hierarchical_reasoning.training.learner import Experience, Learner
 from hierarchical_reasoning.training.log import (
@@ -43,7 +43,7 @@ from hierarchical_reasoning.training.log import (
     record_from,
 )
 from hierarchical_reasoning.training.report import Report, write_report
-from hierarchical_reasoning.training.rollouts import Episode, failures
+from hierarchical_reasoning.training.schedule import count_updates, problem_order
 from hierarchical_reasoning.training.update_record import figures, update_record
 from taxonomy.atomic import write_atomically
 

@@ -10,8 +10,8 @@ from problem_files import TEXTS, write
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.cli.main import main
 from hierarchical_reasoning.config import RunConfig
-from hierarchical_reasoning.training.assembly import assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.planner.assembly import assemble_training
 
 NUMBERED = [{"prompt": f"{n} + 1?", "answer": f"It is so.\n#### {n + 1}"} for n in range(30)]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fake_reasoner import config, reasoner, train
 
-from hierarchical_reasoning.training.assembly import assemble_training
+from hierarchical_reasoning.training.planner.assembly import assemble_training
 from hierarchical_reasoning.training.sharding.launch import check_launch
 
 

@@ -10,9 +10,9 @@ from anyio.from_thread import start_blocking_portal
 
 from hierarchical_reasoning.assets import TAXONOMY
 from hierarchical_reasoning.backends import Backends
-from hierarchical_reasoning.training.assembly import TrainingParts, assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.log import Record
+from hierarchical_reasoning.training.planner.assembly import TrainingParts, assemble_training
 from hierarchical_reasoning.training.run import train_planner
 from hierarchical_reasoning.training.sharding.launch import Launch
 from hierarchical_reasoning.training.trainer import Trained

@@ -11,9 +11,9 @@ import torch
 from plain_grpo import Step, Turns
 
 from hierarchical_reasoning.training.objectives import tempered
-from hierarchical_reasoning.training.policy import Decision, EncodedEpisode, Policy
+from hierarchical_reasoning.training.planner.policy import Decision, EncodedEpisode, Policy
+from hierarchical_reasoning.training.planner.update import Lesson, LossSettings, divide, pass_loss
 from hierarchical_reasoning.training.sums import Sums
-from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
 from llm_backends import Message
 
 LABELS = ("Check", "Check the", "check", "检", "Finish thinking")

@@ -11,8 +11,8 @@ from typing import Any
 from fake_reasoner import RIGHT, config
 
 from hierarchical_reasoning.backends import make_backends
-from hierarchical_reasoning.training.assembly import TrainingParts, assemble_training
-from hierarchical_reasoning.training.rollouts import Rollouts, Waiting
+from hierarchical_reasoning.training.planner.assembly import TrainingParts, assemble_training
+from hierarchical_reasoning.training.planner.rollouts import Rollouts, Waiting
 from llm_backends.local import LocalBackend
 from llm_backends.scripted_server import Call, Reply, ScriptedServer
 

@@ -16,9 +16,9 @@ from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.cli.main import main
 from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.results.reader import open_run
-from hierarchical_reasoning.training.assembly import TrainingParts
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.episodes import EpisodeFiles
-from hierarchical_reasoning.training.rollouts import Episode
+from hierarchical_reasoning.training.planner.assembly import TrainingParts
 from llm_backends import BadRequestError, Sampling
 from llm_backends.local import LocalBackend
 

@@ -10,7 +10,7 @@ from fake_reasoner import problems_file
 from served_reasoner import reply
 
 from hierarchical_reasoning.cli.main import main
-from hierarchical_reasoning.training import patience
+from hierarchical_reasoning.training.planner import patience
 from llm_backends.scripted_server import Call, Reply, ScriptedServer, Status
 
 

@@ -12,10 +12,10 @@ import transformers
 from drawn_forests import branching_sequences
 from tiny_planners import ARCHITECTURES, save_planner
 
-from hierarchical_reasoning.training.packed_forward import PackedModel
-from hierarchical_reasoning.training.packing import pack
-from hierarchical_reasoning.training.path_attention import PATH_ATTENTION
-from hierarchical_reasoning.training.prefix_trie import merge
+from hierarchical_reasoning.training.packed.packed_forward import PackedModel
+from hierarchical_reasoning.training.packed.packing import pack
+from hierarchical_reasoning.training.packed.path_attention import PATH_ATTENTION
+from hierarchical_reasoning.training.packed.prefix_trie import merge
 from llm_backends import UnsupportedError
 from llm_backends.local.loading import load_model
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from hierarchical_reasoning.training.path_attention import attend_by_blocks
-from hierarchical_reasoning.training.path_blocks import Block, TokenPaths, blocks
-from hierarchical_reasoning.training.prefix_trie import merge
-from hierarchical_reasoning.training.token_forest import TokenForest
+from hierarchical_reasoning.training.packed.path_attention import attend_by_blocks
+from hierarchical_reasoning.training.packed.path_blocks import Block, TokenPaths, blocks
+from hierarchical_reasoning.training.packed.prefix_trie import merge
+from hierarchical_reasoning.training.packed.token_forest import TokenForest
 
 CPU = torch.device("cpu")
 

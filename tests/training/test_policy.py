@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hierarchical_reasoning.training.policy import Decision, Policy, encode
+from hierarchical_reasoning.training.planner.policy import Decision, Policy, encode
 from llm_backends import Message, Request
 from llm_backends.choices import ChoiceTrie
 from llm_backends.local import LocalBackend

@@ -18,7 +18,7 @@ from tiny_planners import ARCHITECTURES, FORGETS, GROWS, LABELS, save_planner
 from hierarchical_reasoning.assets import TRAIN_PROBLEMS
 from hierarchical_reasoning.cli.train_grpo import grpo
 from hierarchical_reasoning.training.objectives import clipped_choice_loss, entropy, tempered
-from hierarchical_reasoning.training.policy import Decision, Policy
+from hierarchical_reasoning.training.planner.policy import Decision, Policy
 from llm_backends import BadRequestError, Message
 
 KINDS = [

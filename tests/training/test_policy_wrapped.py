@@ -15,7 +15,7 @@ from plain_grpo import Step
 from tiny_planners import save_planner
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from hierarchical_reasoning.training.policy import Policy
+from hierarchical_reasoning.training.planner.policy import Policy
 
 # peft 0.21 asks transformers 5.23 by a name that is to go.
 pytestmark = pytest.mark.filterwarnings("ignore:.*checkpointing.* is deprecated:FutureWarning")

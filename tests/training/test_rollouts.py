@@ -15,9 +15,10 @@ from served_reasoner import reply, rolling_out, served, until
 
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.training import patience
+from hierarchical_reasoning.training.episode import Episode, failures
 from hierarchical_reasoning.training.errors import TrainingError
-from hierarchical_reasoning.training.rollouts import Episode, Waiting, failures
+from hierarchical_reasoning.training.planner import patience
+from hierarchical_reasoning.training.planner.rollouts import Waiting
 from llm_backends import AuthenticationError, Sampling, ScriptedBackend, ServerError
 from llm_backends.local import LocalBackend
 from llm_backends.scripted_server import Call, Reply, ScriptedServer, Status, choice_text

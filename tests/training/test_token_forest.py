@@ -9,9 +9,9 @@ from drawn_forests import SEQUENCES, prefixes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hierarchical_reasoning.training.packing import PackedPass, pack
-from hierarchical_reasoning.training.prefix_trie import UniqueTokens, merge, outermost, sort_key
-from hierarchical_reasoning.training.token_forest import NO_PLACE, TokenForest, lay_out
+from hierarchical_reasoning.training.packed.packing import PackedPass, pack
+from hierarchical_reasoning.training.packed.prefix_trie import UniqueTokens, merge, outermost, sort_key
+from hierarchical_reasoning.training.packed.token_forest import NO_PLACE, TokenForest, lay_out
 
 
 def path_of(forest: TokenForest, place: int) -> tuple[int, ...]:

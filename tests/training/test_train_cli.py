@@ -13,8 +13,8 @@ from fake_reasoner import problems_file
 import hierarchical_reasoning.training.run
 from hierarchical_reasoning.cli.main import main
 from hierarchical_reasoning.cli.train_grpo import grpo
-from hierarchical_reasoning.training.assembly import assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.planner.assembly import assemble_training
 
 SCRIPT = Path(__file__).parents[2] / "train_model_grpo.py"
 ORIGINAL_FLAGS = (

@@ -12,8 +12,8 @@ from hierarchical_reasoning.assets import MODEL
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.journal.file import differences
-from hierarchical_reasoning.training.assembly import assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.planner.assembly import assemble_training
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from made_up_steps import EPSILON, KL_COEFF, farthest, lesson, made_up_steps, updated
 from tiny_planners import FORGETS, GROWS, save_planner
 
-from hierarchical_reasoning.training.policy import Policy, encode
-from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
+from hierarchical_reasoning.training.planner.policy import Policy, encode
+from hierarchical_reasoning.training.planner.update import Lesson, LossSettings, divide, pass_loss
 from llm_backends.choices import ChoiceTrie
 
 TOLERANCE = {"gpt_neox": 1e-9, "qwen3": 1e-6, "llama": 1e-6}

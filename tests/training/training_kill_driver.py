@@ -13,8 +13,8 @@ from fake_reasoner import config
 
 import hierarchical_reasoning.training.trl_host  # noqa: F401
 from hierarchical_reasoning.backends import make_backends
-from hierarchical_reasoning.training.assembly import assemble_training
 from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.planner.assembly import assemble_training
 from hierarchical_reasoning.training.run import train_planner
 from hierarchical_reasoning.training.sharding.launch import Launch
 

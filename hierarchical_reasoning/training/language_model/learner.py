@@ -16,9 +16,9 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.records import NOTHING_SPENT
 from hierarchical_reasoning.training.credit import Credit, descendant_mean_credit, outcome_credit
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.episodes import FOLDER
 from hierarchical_reasoning.training.estimators import Estimator, centred, scaled, token_level
-from hierarchical_reasoning.training.experience import draw_seed, replacements
 from hierarchical_reasoning.training.explorers import Growth
 from hierarchical_reasoning.training.language_model.explorer import Explorers
 from hierarchical_reasoning.training.language_model.lessons import (
@@ -37,8 +37,8 @@ from hierarchical_reasoning.training.learner import Experience, Gather, Look
 from hierarchical_reasoning.training.loading import Weights
 from hierarchical_reasoning.training.log import EvaluationRecord, Mode
 from hierarchical_reasoning.training.objectives import EntropyStats, entropy_stats
-from hierarchical_reasoning.training.packed_forward import PackedModel
-from hierarchical_reasoning.training.rollouts import Episode
+from hierarchical_reasoning.training.packed.packed_forward import PackedModel
+from hierarchical_reasoning.training.schedule import draw_seed, replacements
 from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.training.update_record import Gathered
 from hierarchical_reasoning.trees import ReasoningTree

@@ -25,10 +25,10 @@ from hierarchical_reasoning.training.objectives import (
     redistribute_advantage,
     token_scores,
 )
-from hierarchical_reasoning.training.packed_forward import PackedModel
-from hierarchical_reasoning.training.packing import PackedPass, pack
+from hierarchical_reasoning.training.packed.packed_forward import PackedModel
+from hierarchical_reasoning.training.packed.packing import PackedPass, pack
+from hierarchical_reasoning.training.packed.token_forest import NO_PLACE, TokenForest, lay_out
 from hierarchical_reasoning.training.sums import Sums
-from hierarchical_reasoning.training.token_forest import NO_PLACE, TokenForest, lay_out
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.trees.leaf_means import leaf_means
 

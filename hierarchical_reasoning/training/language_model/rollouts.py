@@ -12,8 +12,8 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.solvers import Solution
 from hierarchical_reasoning.together import all_or_none
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.explorers import Grown, Growth, Origin
-from hierarchical_reasoning.training.rollouts import Episode
 from hierarchical_reasoning.trees import Leaf, ReasoningTree
 from hierarchical_reasoning.verifiers import Grade, Verifier
 from llm_backends import BackendError

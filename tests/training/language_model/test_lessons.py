@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from made_up_trees import branching, linear, model
+from made_up_lessons import branching, linear, model
 from plain_loss import Objective, Result, farthest, gradient_of, plain_loss, rows_of_nodes, rows_of_paths
 
 from hierarchical_reasoning.training.credit import Credit, descendant_mean_credit, outcome_credit
@@ -23,7 +23,7 @@ from hierarchical_reasoning.training.language_model.lessons import (
     tree_lesson,
 )
 from hierarchical_reasoning.training.objectives import Aggregation, entropy_stats
-from hierarchical_reasoning.training.packed_forward import PackedModel
+from hierarchical_reasoning.training.packed.packed_forward import PackedModel
 from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.trees import ReasoningTree
 

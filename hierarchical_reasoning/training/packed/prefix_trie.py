@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from hierarchical_reasoning.training.token_forest import NO_PLACE, TokenForest, lay_out
+from hierarchical_reasoning.training.packed.token_forest import NO_PLACE, TokenForest, lay_out
 
 Tokens = npt.NDArray[np.int64]
 

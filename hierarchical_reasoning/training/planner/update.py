@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from hierarchical_reasoning.training.objectives import clipped_choice_loss, tempered
-from hierarchical_reasoning.training.policy import EncodedEpisode, Policy
-from hierarchical_reasoning.training.prefix_trie import UniqueTokens, sort_key
+from hierarchical_reasoning.training.packed.prefix_trie import UniqueTokens, sort_key
+from hierarchical_reasoning.training.planner.policy import EncodedEpisode, Policy
 from hierarchical_reasoning.training.sums import Sums
 
 

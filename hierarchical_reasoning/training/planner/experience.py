@@ -5,7 +5,6 @@ A group is the episodes of one problem. It stays whole in one process, so an adv
 
 from __future__ import annotations
 
-import math
 import random
 import time
 from collections import Counter
@@ -18,12 +17,14 @@ import torch
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
-from hierarchical_reasoning.training.config import GrpoConfig, TrainingConfig
+from hierarchical_reasoning.training.config import GrpoConfig
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.learner import Experience
 from hierarchical_reasoning.training.objectives import entropy, group_advantage, tempered
-from hierarchical_reasoning.training.policy import Policy
-from hierarchical_reasoning.training.rollouts import Collected, Episode, Rollouts
-from hierarchical_reasoning.training.update import Lesson
+from hierarchical_reasoning.training.planner.policy import Policy
+from hierarchical_reasoning.training.planner.rollouts import Collected, Rollouts
+from hierarchical_reasoning.training.planner.update import Lesson
+from hierarchical_reasoning.training.schedule import draw_seed, replacements
 from hierarchical_reasoning.training.update_record import Gathered
 from llm_backends import Sampling
 
@@ -153,43 +154,6 @@ def _paid_for(collected: Sequence[Collected]) -> RoleUsage:
     return sum(usages, NOTHING_SPENT)
 
 
-def replacements(
-    problems: Sequence[Problem],
-    seed: int,
-    update: int,
-    everyones: Sequence[Problem],
-    share: tuple[int, int],
-) -> list[Problem]:
-    """Problems to take in place of others, in the order to take them; of one process alone.
-
-    Args:
-        everyones: what all processes take in the update anyway.
-        share: which of how many processes it is.
-    """
-    taken = {problem.id for problem in everyones}
-    others = [problem for problem in problems if problem.id not in taken]
-    random.Random(f"{seed}/replacements/{update}").shuffle(others)
-    index, count = share
-    return others[index::count]
-
-
 def acting_temperature(config: GrpoConfig) -> float:
     """Of the distribution that acts; argmax rollouts are scored at 1."""
     return config.planner_sampling_temperature if config.sample_action else 1.0
-
-
-def draw_seed(seed: int, update: int) -> int:
-    """Of the draws of one update."""
-    return random.Random(f"{seed}/update/{update}").getrandbits(32)
-
-
-def problem_order(n_problems: int, problems_per_update: int, epoch: int, seed: int) -> list[list[int]]:
-    """Which problems each update of an epoch takes, by their index; the last one takes what is left."""
-    order = list(range(n_problems))
-    random.Random(f"{seed}/epoch/{epoch}").shuffle(order)
-    return [order[start : start + problems_per_update] for start in range(0, n_problems, problems_per_update)]
-
-
-def count_updates(config: TrainingConfig, n_problems: int) -> int:
-    """Of a whole run."""
-    return config.epochs * math.ceil(n_problems / config.problems_per_update)

@@ -32,9 +32,9 @@ from hierarchical_reasoning.results.records import ResultsHead, RoleUsage
 from hierarchical_reasoning.results.summary import summarize
 from hierarchical_reasoning.training.config import GrpoConfig
 from hierarchical_reasoning.training.loading import check_model_folder
-from hierarchical_reasoning.training.patience import Waiting
+from hierarchical_reasoning.training.planner.patience import Waiting
+from hierarchical_reasoning.training.planner.rollouts import Rollouts
 from hierarchical_reasoning.training.problem_sets import read_problem_sets
-from hierarchical_reasoning.training.rollouts import Rollouts
 from hierarchical_reasoning.verifiers import Verifier
 from hierarchical_reasoning.versions import versions
 from llm_backends import Backend, Price

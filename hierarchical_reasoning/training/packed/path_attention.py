@@ -19,7 +19,7 @@ from transformers.integrations.flex_attention import flex_attention_forward
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from hierarchical_reasoning.training.path_blocks import TokenPaths
+from hierarchical_reasoning.training.packed.path_blocks import TokenPaths
 from llm_backends import UnsupportedError
 
 PATH_ATTENTION = "forest_paths"

@@ -15,7 +15,7 @@ from itertools import pairwise
 import torch
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask
 
-from hierarchical_reasoning.training.token_forest import TokenForest
+from hierarchical_reasoning.training.packed.token_forest import TokenForest
 
 _LONGEST_MASKED = 256
 """Queries of a block that needs a mask: beyond, too many of its pairs are masked away."""

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from hierarchical_reasoning.training.path_attention import PATH_ATTENTION
-from hierarchical_reasoning.training.path_blocks import TokenPaths
-from hierarchical_reasoning.training.token_forest import NO_PLACE, TokenForest, lay_out
+from hierarchical_reasoning.training.packed.path_attention import PATH_ATTENTION
+from hierarchical_reasoning.training.packed.path_blocks import TokenPaths
+from hierarchical_reasoning.training.packed.token_forest import NO_PLACE, TokenForest, lay_out
 from llm_backends import UnsupportedError
 
 _PROBE_PARENTS = (NO_PLACE, 0, 0, 1, 1, NO_PLACE)

@@ -22,8 +22,8 @@ from typing import Any
 
 import torch
 
-from hierarchical_reasoning.training.packed_forward import PackedModel
-from hierarchical_reasoning.training.prefix_trie import Tokens, UniqueTokens, merge, outermost
+from hierarchical_reasoning.training.packed.packed_forward import PackedModel
+from hierarchical_reasoning.training.packed.prefix_trie import Tokens, UniqueTokens, merge, outermost
 from llm_backends import Message
 from llm_backends.choices import ROOT, ChoiceTrie, option_log_probs
 from llm_backends.local.loading import DtypeName, LoadedModel, load_model

@@ -13,17 +13,18 @@ from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.model_settings import ModelSettings, write_model_settings
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.trace import FINISH
-from hierarchical_reasoning.training.assembly import TrainingParts
-from hierarchical_reasoning.training.evaluation import attempt, evaluation_record, modes
-from hierarchical_reasoning.training.experience import Gatherer, acting_temperature
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.learner import Experience, Gather, Look
 from hierarchical_reasoning.training.loading import Weights
 from hierarchical_reasoning.training.log import EvaluationRecord, Mode
 from hierarchical_reasoning.training.objectives import tempered
-from hierarchical_reasoning.training.policy import Decision, Policy
-from hierarchical_reasoning.training.rollouts import Episode, Waiting
+from hierarchical_reasoning.training.planner.assembly import TrainingParts
+from hierarchical_reasoning.training.planner.evaluation import attempt, evaluation_record, modes
+from hierarchical_reasoning.training.planner.experience import Gatherer, acting_temperature
+from hierarchical_reasoning.training.planner.policy import Decision, Policy
+from hierarchical_reasoning.training.planner.rollouts import Waiting
+from hierarchical_reasoning.training.planner.update import Lesson, LossSettings, divide, pass_loss
 from hierarchical_reasoning.training.sums import Sums
-from hierarchical_reasoning.training.update import Lesson, LossSettings, divide, pass_loss
 from llm_backends import Message
 from llm_backends.local import LocalBackend
 

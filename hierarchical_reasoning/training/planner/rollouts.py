@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,69 +16,26 @@ from hierarchical_reasoning.planners.model import ModelPlanner
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.reasoner import Reasoner
-from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
+from hierarchical_reasoning.results.records import RoleUsage
 from hierarchical_reasoning.results.tally import add_usage
 from hierarchical_reasoning.solvers import HierarchicalSolver, Solution
 from hierarchical_reasoning.together import all_or_none
 from hierarchical_reasoning.trace import Trace
+from hierarchical_reasoning.training.episode import ChoiceRecord, Episode
 from hierarchical_reasoning.training.objectives import brevity_reward
-from hierarchical_reasoning.training.patience import Patience, Waiting
-from hierarchical_reasoning.training.policy import Decision
+from hierarchical_reasoning.training.planner.patience import Patience, Waiting
+from hierarchical_reasoning.training.planner.policy import Decision
 from hierarchical_reasoning.verifiers import Verifier
 from llm_backends import (
     Backend,
     BackendError,
-    ContentFilterError,
-    ContextLengthError,
     Price,
     Sampling,
     TransientError,
 )
 from taxonomy import ThoughtType
 
-__all__ = ["ChoiceRecord", "Collected", "Episode", "Rollouts", "Waiting", "failures"]
-
-_ADVICE = {
-    ContextLengthError.__name__: "lower --max_steps_per_episode, --max_thought_tokens or --num_icl_examples, or take a "
-    "model with a longer context",
-    ContentFilterError.__name__: "take other problems, or another --reasoning_model_name",
-}
-"""By the error that most episodes ended in."""
-
-
-@dataclass(frozen=True)
-class ChoiceRecord:
-    """One choice of the planner."""
-
-    decision: Decision
-    chosen: int
-    """Index among the decision's choices."""
-    old_log_probs: tuple[float, ...]
-    """Of each of them when it was made, at temperature 1."""
-
-    @property
-    def name(self) -> str:
-        return self.decision.choices[self.chosen]
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One attempt at one problem."""
-
-    problem_id: str
-    sample: int
-    choices: tuple[ChoiceRecord, ...]
-    """Those the planner made; an end forced by the limit on steps is none."""
-    outcome: Outcome
-    characters: int
-    """Written by the reasoner."""
-    reward: float | None
-    """None where a call failed: such an episode is counted, and teaches nothing."""
-    brevity: float = 0.0
-    """The part of a reward that shorter text earns."""
-    error: str | None = None
-    entry: ResultEntry | None = field(default=None, compare=False)
-    """The whole trace, as results have it; None where there is none to keep."""
+__all__ = ["Collected", "Rollouts", "Waiting"]
 
 
 @dataclass(frozen=True)
@@ -215,17 +171,6 @@ class _Collecting:
 def _was_answered(attempted: Attempted) -> bool:
     """Whether a model besides the planner replied; what was received before says nothing of a server."""
     return any(spent.replies for role, spent in attempted.solution.spent.items() if role != "planner")
-
-
-def failures(episodes: Sequence[Episode]) -> str:
-    """What went wrong with those episodes that failed, of which there are some, and what to do."""
-    failed = [episode for episode in episodes if episode.error is not None]
-    causes = Counter((episode.error or "").partition(":")[0] for episode in failed).most_common()
-    counted = ", ".join(f"{cause} ({count})" for cause, count in causes)
-    return (
-        f"{len(failed)} of {len(episodes)} episodes failed: {counted}; the first is on problem "
-        f"{failed[0].problem_id!r}: {failed[0].error}; {_ADVICE.get(causes[0][0], 'mend what the error names')}"
-    )
 
 
 @dataclass

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.training.config import GrpoConfig
-from hierarchical_reasoning.training.experience import draw_seed
+from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.log import START, EvaluationRecord, Mode
-from hierarchical_reasoning.training.rollouts import Collected, Episode, Rollouts
+from hierarchical_reasoning.training.planner.rollouts import Collected, Rollouts
+from hierarchical_reasoning.training.schedule import draw_seed
 from llm_backends import Sampling
 
 

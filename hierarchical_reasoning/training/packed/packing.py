@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import torch
 
-from hierarchical_reasoning.training.token_forest import TokenForest, join
+from hierarchical_reasoning.training.packed.token_forest import TokenForest, join
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,1 @@
+"""Forward passes over trees of tokens, in which each token is computed once."""
