@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,6 @@ from hierarchical_reasoning.training.sharding.launch import Launch
 from hierarchical_reasoning.training.trainer import Trained
 from llm_backends import Backend, Request, ScriptedBackend
 from taxonomy import load_taxonomy
-from taxonomy.atomic import write_atomically
 
 LEVEL = 1
 OPTIONS = tuple(option.name for option in load_taxonomy(TAXONOMY).at_level(LEVEL))
@@ -30,7 +31,11 @@ def problems_file(folder: Path, n: int, first: int = 0) -> Path:
     rows = [
         f'{{"id": "p{i}", "prompt": "Name number {i}.", "answer": "42"}}\n' for i in range(first, first + n)
     ]
-    write_atomically(path, "".join(rows).encode())  # processes of one run write the same file, and read it
+    # Processes of one run make the same file, and one may read it already: the first one stays.
+    with suppress(FileExistsError):
+        own = path.with_suffix(f".{os.getpid()}")
+        own.write_text("".join(rows))
+        os.link(own, path)
     return path
 
 

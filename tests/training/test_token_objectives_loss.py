@@ -23,7 +23,7 @@ from hierarchical_reasoning.training.objectives import (
 AGGREGATIONS = ("token-mean", "seq-mean-token-sum", "seq-mean-token-mean", "seq-mean-token-sum-norm")
 LOG_PROB = st.floats(-4, 0)
 ADVANTAGE = st.sampled_from([0.0, 1.0, -1.0]) | st.floats(-3, 3)
-WEIGHT = st.sampled_from([0.0, 1.0, 2.0]) | st.floats(0, 5)
+WEIGHT = st.sampled_from([0.0, 1.0, 2.0]) | st.floats(0.01, 5)
 H_HAT = st.sampled_from([0.0, -1.0, 1.0]) | st.floats(-1, 1)
 LOSS = st.floats(-5, 5)
 ESTIMATORS = {"k1": lambda d: d, "k2": lambda d: d * d / 2, "k3": lambda d: math.exp(-d) - 1 + d}
