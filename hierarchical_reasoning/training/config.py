@@ -52,6 +52,10 @@ class TrainingConfig(ReasoningConfig):
     num_iterations: int = Field(1, ge=1)
     """Updates made from the same rollouts. In the first the policy is still the one that acted, so its ratio is
     1 and its KL 0; only further ones can be clipped."""
+    filter_groups: bool = False
+    """Groups without spread are replaced by those of other problems, instead of being left out."""
+    max_num_gen_batches: int = Field(5, ge=1)
+    """Times that rollouts are made for one update, at most, with `filter_groups`."""
     learning_rate: float = Field(1e-5, gt=0, allow_inf_nan=False)
     warmup_steps: int = Field(0, ge=0)
     """Steps of the optimizer in which the learning rate rises linearly to `learning_rate`."""
@@ -151,10 +155,6 @@ class GrpoConfig(TrainingConfig):
     """Of the planner's draws, which stay among its options however high it is; None: `temperature`."""
     length_reward_weight: float = Field(0.0, ge=0, allow_inf_nan=False)
     advantage_type: AdvantageKind = "binary"
-    filter_groups: bool = False
-    """Groups without spread are replaced by those of other problems, instead of being left out."""
-    max_num_gen_batches: int = Field(5, ge=1)
-    """Times that episodes are rolled out for one update, at most, with `filter_groups`."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     kl_coeff: float = Field(0.1, ge=0, allow_inf_nan=False)
     kl_reference: KlReference = "old"

@@ -46,7 +46,7 @@ class Host(Protocol):
     def processes(self) -> int: ...
 
     def weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Those of the whole planner, adapters merged, named as its `state_dict()` names them. Collective."""
+        """Those of the whole model, adapters merged, named as its `state_dict()` names them. Collective."""
 
     def adapter(self) -> dict[str, torch.Tensor]:
         """The weights of adapters alone; empty where there are none. Collective."""

@@ -10,24 +10,43 @@ from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.training.config import TrainingConfig
 
 
-def replacements(
-    problems: Sequence[Problem],
-    seed: int,
-    update: int,
-    everyones: Sequence[Problem],
-    share: tuple[int, int],
-) -> list[Problem]:
-    """Problems to take in place of others, in the order to take them; of one process alone.
+class Batches:
+    """The problems that one process rolls out for an update, batch by batch: with ``filter_groups``, those that gave
+    nothing to learn are replaced by others, for at most ``max_num_gen_batches`` batches in all."""
 
-    Args:
-        everyones: what all processes take in the update anyway.
-        share: which of how many processes it is.
-    """
-    taken = {problem.id for problem in everyones}
-    others = [problem for problem in problems if problem.id not in taken]
-    random.Random(f"{seed}/replacements/{update}").shuffle(others)
-    index, count = share
-    return others[index::count]
+    def __init__(
+        self,
+        config: TrainingConfig,
+        problems: Sequence[Problem],
+        update: int,
+        own: Sequence[Problem],
+        everyones: Sequence[Problem],
+        share: tuple[int, int],
+    ) -> None:
+        """
+        Args:
+            problems: all that are trained on; replacements are drawn from them.
+            own: this process's.
+            everyones: those of the update in all processes.
+            share: which of how many processes this is.
+        """
+        self._config = config
+        self.due = list(own)
+        """The next batch; empty where there is none."""
+        self.made = 0
+        self._spare: list[Problem] = []
+        if config.filter_groups:
+            taken = {problem.id for problem in everyones}
+            others = [problem for problem in problems if problem.id not in taken]
+            random.Random(f"{config.seed}/replacements/{update}").shuffle(others)
+            index, count = share
+            self._spare = others[index::count]
+
+    def made_one(self, missing: int) -> None:
+        """The batch was rolled out, and so many of its problems gave nothing to learn."""
+        self.made += 1
+        wanted = missing if self.made < self._config.max_num_gen_batches else 0
+        self.due, self._spare = self._spare[:wanted], self._spare[wanted:]
 
 
 def draw_seed(seed: int, update: int) -> int:

@@ -119,9 +119,6 @@ class LanguageModelConfig(TrainingConfig):
     adv_beta: float = Field(1.0, ge=0, allow_inf_nan=False)
     adaptive_clip: bool = False
     clip_alpha: float = Field(1.0, ge=0, le=1)
-    filter_groups: bool = False
-    """Trees in which nothing is to be compared are replaced by those of other problems."""
-    max_num_gen_batches: int = Field(5, ge=1)
 
     output_dir: Path = Path("cache/checkpoints/language_model")
     n_rows: int = Field(64, ge=1)

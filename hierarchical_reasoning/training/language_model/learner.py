@@ -38,7 +38,7 @@ from hierarchical_reasoning.training.loading import Weights
 from hierarchical_reasoning.training.log import EvaluationRecord, Mode
 from hierarchical_reasoning.training.objectives import EntropyStats, entropy_stats
 from hierarchical_reasoning.training.packed.packed_forward import PackedModel
-from hierarchical_reasoning.training.schedule import draw_seed, replacements
+from hierarchical_reasoning.training.schedule import Batches, draw_seed
 from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.training.update_record import Gathered
 from hierarchical_reasoning.trees import ReasoningTree
@@ -130,23 +130,13 @@ class LanguageModelLearner:
         rollouts = self._explorers.training(self._stats)
         trees: list[GradedTree] = []
         credit: list[Credit] = []
-        due = list(problems)
-        spare = (
-            replacements(self._parts.problems, config.seed, update, everyones, self._share)
-            if config.filter_groups
-            else []
-        )
-        batches = 0
-        while due:
-            batches += 1
-            batch = await rollouts.collect(due, seed=draw_seed(config.seed, update), update=update)
+        batches = Batches(config, self._parts.problems, update, problems, everyones, self._share)
+        while batches.due:
+            batch = await rollouts.collect(batches.due, seed=draw_seed(config.seed, update), update=update)
             found = [self._credit(graded) for graded in batch]
             trees += batch
             credit += found
-            missing = sum(not own.advantage_N.any() for own in found)
-            if not config.filter_groups or batches >= config.max_num_gen_batches:
-                break
-            due, spare = spare[:missing], spare[missing:]
+            batches.made_one(missing=sum(not own.advantage_N.any() for own in found))
         self._write(update, trees)
         lessons = tuple(
             tree_lesson(graded.tree, own, config.loss_agg_mode, config.longest_sequence)
@@ -159,7 +149,7 @@ class LanguageModelLearner:
             for graded, own in zip(trees, credit, strict=True)
             for episode, advantage in zip(graded.episodes, _of_leaves(graded, own), strict=True)
         )
-        gathered = self._gathered(trees, credit, batches, time.perf_counter() - started)
+        gathered = self._gathered(trees, credit, batches.made, time.perf_counter() - started)
         return Experience(episodes, advantages, lessons, gathered)
 
     async def attempt(self, problems: Sequence[Problem], mode: Mode) -> tuple[Episode, ...]:

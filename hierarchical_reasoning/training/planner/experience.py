@@ -24,7 +24,7 @@ from hierarchical_reasoning.training.objectives import entropy, group_advantage,
 from hierarchical_reasoning.training.planner.policy import Policy
 from hierarchical_reasoning.training.planner.rollouts import Collected, Rollouts
 from hierarchical_reasoning.training.planner.update import Lesson
-from hierarchical_reasoning.training.schedule import draw_seed, replacements
+from hierarchical_reasoning.training.schedule import Batches, draw_seed
 from hierarchical_reasoning.training.update_record import Gathered
 from llm_backends import Sampling
 
@@ -63,13 +63,8 @@ class Gatherer:
         lessons: list[Lesson] = []
         collected: list[Collected] = []
         groups = without_spread = 0
-        due = list(problems)
-        spare = (
-            replacements(self.problems, self.config.seed, update, everyones, self.share)
-            if self.config.filter_groups
-            else []
-        )
-        while due:
+        batches = Batches(self.config, self.problems, update, problems, everyones, self.share)
+        while due := batches.due:
             batch = await self.rollouts.collect(
                 due, self.config.num_rollouts_per_prompt, self._sampling(update)
             )
@@ -86,14 +81,12 @@ class Gatherer:
             groups += len(due)
             missing = len(due) - len(spread)
             without_spread += missing
-            if not self.config.filter_groups or len(collected) >= self.config.max_num_gen_batches:
-                break
-            due, spare = spare[:missing], spare[missing:]
+            batches.made_one(missing)
         gathered = Gathered(
             **_figures_of(episodes),
             groups=groups,
             groups_without_spread=without_spread,
-            generation_batches=len(collected),
+            generation_batches=batches.made,
             usage=_paid_for(collected),
             seconds=time.perf_counter() - started,
         )
