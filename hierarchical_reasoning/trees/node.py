@@ -1,4 +1,4 @@
-"""One segment of tokens in a tree, and how a rollout that ends with it was graded."""
+"""One segment of a tree, how a rollout that ends with it was graded, and what a search thinks of it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Literal, TypeAlias
 
 from hierarchical_reasoning.outcomes import Outcome
 
-NodeKind: TypeAlias = Literal["prompt", "drawn", "alternative", "coverage", "thought"]
+NodeKind: TypeAlias = Literal["prompt", "drawn", "alternative", "coverage", "thought", "answer"]
 """Where a segment comes from: ``prompt`` is the root; ``drawn`` was sampled on from its parent; ``alternative`` begins
 with a token that was forced in place of the one drawn; ``coverage`` goes on from a finished rollout that was cut back;
-``thought`` was written for a thought type."""
+``thought`` was written for a thought type; ``answer`` is the final response of a trace."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,32 @@ class Leaf:
 
 
 @dataclass(frozen=True)
+class Scores:
+    """What a search thinks of a node. Raises ValueError where a number is not finite."""
+
+    local: float = 0.0
+    """Quality of the step by itself."""
+    path: float = 0.0
+    """Of the best rollout through the node."""
+    causal: float = 0.0
+    """What rollouts with the node have over those without it."""
+    total: float = 0.0
+    """The three, weighted."""
+    value: float | None = None
+    """The path reward that was predicted of it; None where nothing predicts, as for `uncertainty`."""
+    uncertainty: float | None = None
+    prior: float | None = None
+    """The planner's probability of its thought type; None where it gives none."""
+    visits: int = 0
+    """How often a search came by."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value is not None and not math.isfinite(value):
+                raise ValueError(f"`{name}` is {value}, expected a finite number")
+
+
+@dataclass(frozen=True)
 class Node:
     """A segment: the tokens that it adds to those of its parent.
 
@@ -40,6 +66,7 @@ class Node:
     parent: int | None
     """None for the root."""
     tokens: tuple[int, ...]
+    """Empty where only text came, as from most hosted models."""
     text: str
     """Of these tokens, decoded."""
     kind: NodeKind = "drawn"
@@ -51,6 +78,9 @@ class Node:
     ended: bool = False
     """The model ended it; False where a limit did, or where it goes on in its children."""
     leaf: Leaf | None = None
+    scores: Scores | None = None
+    pruned: str | None = None
+    """Why a search dropped it, with all below it; None where it did not."""
 
     def __post_init__(self) -> None:
         if self.tokens and min(self.tokens) < 0:
@@ -67,6 +97,10 @@ class Node:
             raise ValueError(f"`given` is {self.given}, expected {len(self.tokens)}: the root is given whole")
         if self.parent is None and self.leaf is not None:
             raise ValueError("`leaf` is that of the root, and the root is no leaf")
+        if self.parent is None and self.pruned is not None:
+            raise ValueError("`pruned` is that of the root, and the root stays")
+        if self.pruned == "":
+            raise ValueError("`pruned` is empty, expected a reason, or None")
         if self.log_probs and len(self.log_probs) != self.drawn:
             raise ValueError(
                 f"`log_probs` has {len(self.log_probs)} numbers, expected none, or {self.drawn}, one for each token "
@@ -111,6 +145,7 @@ class Node:
             log_probs=self.log_probs[:drawn],
             ended=False,
             leaf=None,
+            scores=None,
         )
         tail = replace(
             self,

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.trees.node import Leaf, Node, NodeKind
+from hierarchical_reasoning.trees.node import Leaf, Node, NodeKind, Scores
 from hierarchical_reasoning.trees.tree import ReasoningTree
 
 FORMAT = "reasoning_tree"
@@ -32,6 +32,7 @@ def as_record(tree: ReasoningTree) -> dict[str, Any]:
         "update": tree.update,
         "next_id": tree.next_id,
         "nodes": [_node_record(node) for node in tree.nodes.values()],
+        **({"pruned": [_node_record(node) for node in tree.pruned.values()]} if tree.pruned else {}),
     }
 
 
@@ -46,7 +47,11 @@ def tree_from(record: object) -> ReasoningTree:
     except ValidationError as error:
         raise ValueError(_first_fault(error)) from error
     return ReasoningTree.from_nodes(
-        read.problem_id, [_node(node) for node in read.nodes], next_id=read.next_id, update=read.update
+        read.problem_id,
+        [_node(node) for node in read.nodes],
+        pruned=[_node(node) for node in read.pruned],
+        next_id=read.next_id,
+        update=read.update,
     )
 
 
@@ -55,7 +60,8 @@ def _node_record(node: Node) -> dict[str, Any]:
     record = {
         name: value for name, (value, default) in values.items() if default is MISSING or value != default
     }
-    return record if node.leaf is None else {**record, "leaf": asdict(node.leaf)}
+    parts = {"leaf": node.leaf, "scores": node.scores}
+    return record | {name: asdict(part) for name, part in parts.items() if part is not None}
 
 
 class _LeafRecord(BaseModel):
@@ -64,6 +70,19 @@ class _LeafRecord(BaseModel):
     outcome: Annotated[Outcome, Field(strict=False)]  # JSON has its value
     reward: float | None
     extracted: str | None = None
+
+
+class _ScoresRecord(BaseModel):
+    model_config = _CONFIG
+
+    local: float
+    path: float
+    causal: float
+    total: float
+    value: float | None
+    uncertainty: float | None
+    prior: float | None
+    visits: int
 
 
 class _NodeRecord(BaseModel):
@@ -79,6 +98,8 @@ class _NodeRecord(BaseModel):
     log_probs: Annotated[list[float], Field(default_factory=list)]
     ended: bool = False
     leaf: _LeafRecord | None = None
+    scores: _ScoresRecord | None = None
+    pruned: str | None = None
 
 
 class _TreeRecord(BaseModel):
@@ -90,6 +111,7 @@ class _TreeRecord(BaseModel):
     update: int | None
     next_id: int
     nodes: list[_NodeRecord]
+    pruned: Annotated[list[_NodeRecord], Field(default_factory=list)]
 
 
 def _node(record: _NodeRecord) -> Node:
@@ -106,6 +128,8 @@ def _node(record: _NodeRecord) -> Node:
             log_probs=tuple(record.log_probs),
             ended=record.ended,
             leaf=None if leaf is None else Leaf(leaf.outcome, leaf.reward, leaf.extracted),
+            scores=None if record.scores is None else Scores(**record.scores.model_dump()),
+            pruned=record.pruned,
         )
     except ValueError as error:
         raise ValueError(f"node {record.id}: {error}") from error

@@ -1,17 +1,17 @@
 """A tree of token segments: the prompt is the root, a path to a leaf is one rollout, what rollouts share stands once.
 
 It grows by adding nodes; nothing rewrites the tokens of a path. Two changes leave every other path as it was: a node is
-cut in two, so that something can branch off within it, and a subtree is removed. No method recurses, so that a path may
-have any number of nodes.
+cut in two, so that something can branch off within it, and a subtree is removed. What a search prunes is removed too,
+and remembered apart, to be looked at. No method recurses, so that a path may have any number of nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from hierarchical_reasoning.trees.node import Leaf, Node, NodeKind
+from hierarchical_reasoning.trees.node import Leaf, Node, NodeKind, Scores
 
 
 class ReasoningTree:
@@ -29,23 +29,37 @@ class ReasoningTree:
     ) -> None:
         tokens = tuple(prompt_tokens)
         prompt = Node(self.root, None, tokens, prompt_text, kind="prompt", given=len(tokens))
-        self._begin(problem_id, update, [prompt], next_id=1)
+        self._begin(problem_id, update, [prompt], (), next_id=1)
 
     @classmethod
     def from_nodes(
-        cls, problem_id: str, nodes: Iterable[Node], *, next_id: int, update: int | None = None
+        cls,
+        problem_id: str,
+        nodes: Iterable[Node],
+        *,
+        pruned: Iterable[Node] = (),
+        next_id: int,
+        update: int | None = None,
     ) -> ReasoningTree:
-        """The tree that had these nodes, in any order that keeps that of children.
+        """The tree that had these nodes, in any order that keeps that of children, and had pruned those.
 
         Raises:
             ValueError: they are no tree: an id twice, none that is the root, an unknown parent, a cycle, a graded node
-                with children; or `next_id` is taken.
+                with children; `next_id` is taken; or a node is pruned and says nothing of it.
         """
         tree = cls.__new__(cls)
-        tree._begin(problem_id, update, nodes, next_id=next_id)
+        tree._begin(problem_id, update, nodes, pruned, next_id=next_id)
         return tree
 
-    def _begin(self, problem_id: str, update: int | None, nodes: Iterable[Node], *, next_id: int) -> None:
+    def _begin(
+        self,
+        problem_id: str,
+        update: int | None,
+        nodes: Iterable[Node],
+        pruned: Iterable[Node],
+        *,
+        next_id: int,
+    ) -> None:
         self.problem_id = problem_id
         self.update = update
         """The update of training that it was grown for; None outside training."""
@@ -61,9 +75,22 @@ class ReasoningTree:
                 raise ValueError(
                     f"`parent` of node {node.id} is {node.parent}; node {self.root} alone has none"
                 )
+            if node.pruned is not None:
+                raise ValueError(f"node {node.id} says that it is pruned, and is in the tree")
             self._nodes[node.id] = node
             self._children[node.id] = []
         self._join()
+        self._pruned: dict[int, Node] = {}
+        for node in pruned:
+            if node.pruned is None:
+                raise ValueError(f"node {node.id} is among the pruned ones, and its `pruned` says nothing")
+            if node.id in self._nodes or node.id in self._pruned or not 0 <= node.id < next_id:
+                raise ValueError(
+                    f"`id` {node.id} of a pruned node is taken, or not below `next_id` {next_id}"
+                )
+            self._pruned[node.id] = node
+        if apart := self._pruned.keys() - {node.id for node in self._pruned_below(self._nodes)}:
+            raise ValueError(f"`parent` of pruned node {min(apart)}: it does not hang on the tree")
 
     def _join(self) -> None:
         for node in self._nodes.values():
@@ -89,6 +116,11 @@ class ReasoningTree:
         return MappingProxyType(self._nodes)
 
     @property
+    def pruned(self) -> Mapping[int, Node]:
+        """What was pruned, by id. Nothing else here looks at it."""
+        return MappingProxyType(self._pruned)
+
+    @property
     def next_id(self) -> int:
         """That of the node added next."""
         return self._next_id
@@ -105,7 +137,8 @@ class ReasoningTree:
     __hash__ = None  # type: ignore[assignment]  # it grows
 
     def _contents(self) -> tuple[object, ...]:
-        return self.problem_id, self.update, self._next_id, list(self._nodes.values())
+        nodes = [*self._nodes.values(), *self._pruned.values()]
+        return self.problem_id, self.update, self._next_id, nodes
 
     def node(self, node_id: int) -> Node:
         try:
@@ -161,6 +194,10 @@ class ReasoningTree:
             raise ValueError(f"node {node_id} {reason}; a rollout is graded once, at its leaf")
         self._nodes[node_id] = replace(node, leaf=leaf)
 
+    def score(self, node_id: int, scores: Scores) -> None:
+        """Say what a search thinks of a node now."""
+        self._nodes[node_id] = replace(self.node(node_id), scores=scores)
+
     def split(self, node_id: int, at_token: int, at_character: int) -> int:
         """Cut a node in two as `Node.cut` does; returns the id of the tail, which takes the children.
 
@@ -173,21 +210,54 @@ class ReasoningTree:
         self._children[node_id], self._children[tail.id] = [tail.id], children
         for child in children:
             self._nodes[child] = replace(self._nodes[child], parent=tail.id)
+        for gone in [gone for gone in self._pruned.values() if gone.parent == node_id]:
+            self._pruned[gone.id] = replace(gone, parent=tail.id)
         self._next_id += 1
         return tail.id
 
     def remove_subtree(self, node_id: int) -> None:
-        """Remove a node and all below it. A parent that loses its last child is a leaf.
+        """Remove a node and all below it, what was pruned there too. A parent that loses its last child is a leaf.
 
         Raises:
             ValueError: it is the root.
         """
+        removed = {node.id for node in self._take_out(node_id)}
+        for gone in self._pruned_below(removed):
+            del self._pruned[gone.id]
+
+    def prune(self, node_id: int, why: str) -> int:
+        """Remove a node and all below it, and remember them as pruned; returns how many these are.
+
+        Raises:
+            ValueError: it is the root, or no reason is given.
+        """
+        if not why:
+            raise ValueError(f"node {node_id} is pruned without a reason; say `why`")
+        taken = self._take_out(node_id)
+        self._pruned.update((node.id, replace(node, pruned=why)) for node in taken)
+        return len(taken)
+
+    def _pruned_below(self, nodes: Container[int]) -> list[Node]:
+        """What was pruned below these, by way of other pruned nodes too."""
+        children: dict[int, list[Node]] = {}
+        for node in self._pruned.values():
+            assert node.parent is not None  # the root alone has none, and is never taken out
+            children.setdefault(node.parent, []).append(node)
+        found = [node for parent, below in children.items() if parent in nodes for node in below]
+        for node in found:  # it grows
+            found.extend(children.get(node.id, ()))
+        return found
+
+    def _take_out(self, node_id: int) -> list[Node]:
+        """A node and all below it; a node before its children."""
         parent = self.node(node_id).parent
         if parent is None:
             raise ValueError("the root cannot be removed; drop the whole tree instead")
+        taken = [self._nodes[found] for found in self.walk(node_id)]
         self._children[parent].remove(node_id)
-        for removed in list(self.walk(node_id)):
-            del self._nodes[removed], self._children[removed]
+        for node in taken:
+            del self._nodes[node.id], self._children[node.id]
+        return taken
 
     def children(self, node_id: int) -> tuple[int, ...]:
         """In the order in which they were added."""

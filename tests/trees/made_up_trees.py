@@ -7,10 +7,10 @@ from random import Random
 from hypothesis import strategies as st
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.trees import Leaf, NodeKind, ReasoningTree
+from hierarchical_reasoning.trees import Leaf, NodeKind, ReasoningTree, Scores
 
 TEXTS = ("one two", "x\u0301y\n", "\x1b[31mred\u202e", "<b>&amp;</b>", "思考 \ud800", "")
-KINDS: tuple[NodeKind, ...] = ("drawn", "alternative", "coverage", "thought")
+KINDS: tuple[NodeKind, ...] = ("drawn", "alternative", "coverage", "thought", "answer")
 REWARDS = (0.0, 1.0, 0.1, 0.7, 1 / 3)
 
 
@@ -36,8 +36,11 @@ def grown(random: Random, size: int, *, deep: bool = False, graded: bool = True)
         length = len(tree.node(added).tokens)
         if length > 1 and random.random() < 0.2:
             tree.split(added, random.randint(1, length - 1), random.randint(0, len(tree.node(added).text)))
-        if random.random() < 0.05:
-            tree.remove_subtree(random.choice(list(tree.nodes)[1:]))
+        if random.random() < 0.1:
+            tree.score(random.choice(list(tree.nodes)), any_scores(random))
+        for remove in (tree.remove_subtree, lambda node: tree.prune(node, random.choice(["beam", "value"]))):
+            if len(tree) > 1 and random.random() < 0.05:
+                remove(random.choice(list(tree.nodes)[1:]))
     if graded:
         for leaf in tree.leaves():
             tree.grade(leaf, any_leaf(random))
@@ -58,6 +61,14 @@ def add_any(tree: ReasoningTree, parent: int, random: Random) -> int:
         thought_type=random.choice([None, "Check the sum", "\x07bell"]),
         log_probs=[-random.random() * 9 for _ in tokens[given:]] if known else [],
         ended=random.random() < 0.3,
+    )
+
+
+def any_scores(random: Random) -> Scores:
+    local, path, causal, total = (random.choice(REWARDS) for _ in range(4))
+    known = random.random() < 0.5
+    return Scores(
+        local, path, causal, total, *([0.25, 1 / 3, 0.5] if known else []), visits=random.randrange(9)
     )
 
 

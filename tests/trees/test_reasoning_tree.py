@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from made_up_trees import any_leaf, grown, path_tree, trees
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.trees import Leaf, Node, ReasoningTree
+from hierarchical_reasoning.trees import Leaf, Node, ReasoningTree, Scores
 
 RIGHT = Leaf(Outcome.CORRECT, 1.0, "4")
 
@@ -83,6 +83,31 @@ def test_a_removed_subtree_is_gone_and_its_ids_with_it(forked: ReasoningTree) ->
         forked.node(2)
 
 
+def test_what_is_pruned_is_out_of_the_tree_and_remembered(forked: ReasoningTree) -> None:
+    forked.score(2, Scores(total=0.1))
+    assert forked.prune(2, "beam") == 1
+    assert forked.leaves() == (3, 4)
+    assert forked.prune(1, "value") == 2
+    assert list(forked.nodes) == [0, 4]
+    assert {id_: node.pruned for id_, node in forked.pruned.items()} == {2: "beam", 1: "value", 3: "value"}
+    assert forked.pruned[2].scores == Scores(total=0.1)
+    assert forked.add(0, [1], "") == 5
+    with pytest.raises(ValueError, match="root cannot be removed"):
+        forked.prune(0, "beam")
+    with pytest.raises(ValueError, match="without a reason"):
+        forked.prune(4, "")
+
+
+def test_what_was_pruned_goes_with_what_it_hung_on(forked: ReasoningTree) -> None:
+    forked.prune(2, "beam")
+    tail = forked.split(1, 1, 2)
+    assert forked.pruned[2].parent == tail
+    forked.prune(3, "beam")
+    forked.prune(4, "beam")
+    forked.remove_subtree(1)
+    assert list(forked.pruned) == [4]
+
+
 def test_a_leaf_is_graded_once_and_takes_no_children(forked: ReasoningTree) -> None:
     forked.grade(2, RIGHT)
     assert forked.node(2).leaf == RIGHT
@@ -136,6 +161,10 @@ def test_what_cannot_be_done_is_refused(forked: ReasoningTree) -> None:
         forked.add(99, [1], "")
     with pytest.raises(ValueError, match="`reward` is inf"):
         Leaf(Outcome.CORRECT, float("inf"))
+    with pytest.raises(ValueError, match="`causal` is nan"):
+        Scores(causal=float("nan"))
+    with pytest.raises(ValueError, match="`pruned` is empty"):
+        Node(1, 0, (), "", pruned="")
     with pytest.raises(ValueError, match="given whole"):
         Node(0, None, (1,), "?", kind="prompt")
     assert forked.leaves() == (2, 3, 4)

@@ -15,7 +15,7 @@ from made_up_trees import grown, path_tree, trees
 
 from hierarchical_reasoning.errors import TreeFileError
 from hierarchical_reasoning.training.log import JsonLines
-from hierarchical_reasoning.trees import ReasoningTree
+from hierarchical_reasoning.trees import ReasoningTree, Scores
 from hierarchical_reasoning.trees.file import PlacedTree, TreeFile
 from hierarchical_reasoning.trees.records import as_record, tree_from
 
@@ -91,7 +91,7 @@ FAULTS = {
     "cycle": (changed("nodes.1.parent", 2), "`parent` of node 1: .*a cycle"),
     "own parent": (changed("nodes.2.parent", 2), "`parent` of node 2: .*a cycle"),
     "repeated id": (changed("nodes.2.id", 1), "`id` 1 is that of two nodes"),
-    "id too large": (changed("nodes.3.id", 4), "`id` is 4, expected 0 to 3, below `next_id`"),
+    "id too large": (changed("nodes.3.id", 5), "`id` is 5, expected 0 to 4, below `next_id`"),
     "id below 0": (changed("nodes.3.id", -1), "`id` is -1"),
     "second root": (changed("nodes.3", SECOND_ROOT), "node 3 is None; node 0 alone has none"),
     "no root": (lambda record: record["nodes"].pop(0), "`parent` of node 1 is 0, and there is no such node"),
@@ -110,6 +110,13 @@ FAULTS = {
     "graded root": (changed("nodes.0.leaf", GRADED), "node 0: `leaf` is that of the root"),
     "field unknown": (changed("nodes.1.colour", "red"), "`nodes.1.colour` is 'red': Extra"),
     "field missing": (changed("nodes.1.text", None), "`nodes.1.text`: Field required"),
+    "score NaN": (changed("nodes.2.scores.path", float("nan")), "`nodes.2.scores.path` is nan: .*finite"),
+    "score missing": (changed("nodes.2.scores.visits", None), "`nodes.2.scores.visits`: Field required"),
+    "pruned in tree": (changed("nodes.2.pruned", "beam"), "node 2 says that it is pruned, and is in the tree"),
+    "pruned says nothing": (changed("pruned.0.pruned", None), "node 4 is among the pruned ones"),
+    "pruned id taken": (changed("pruned.0.id", 1), "`id` 1 of a pruned node is taken"),
+    "pruned root": (changed("pruned.0", SECOND_ROOT | {"pruned": "beam"}), "node 3: `pruned` is that of the root"),
+    "pruned apart": (changed("pruned.0.parent", 9), "`parent` of pruned node 4: it does not hang on the tree"),
     "version": (changed("version", 2), "`version` is 2: Input should be 1"),
     "format": (changed("format", "other"), "`format` is 'other': Input should be 'reasoning_tree'"),
     "no format": (changed("format", None), "`format`: Field required"),
@@ -119,6 +126,8 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_is_wrong_is_named_by_file_line_and_field(tmp_path: Path, fault: str) -> None:
     tree = path_tree(3)
+    tree.score(2, Scores(total=0.5))
+    tree.prune(tree.add(1, [3], "b"), "beam")
     record = json.loads(json.dumps(as_record(tree)))
     path = tmp_path / "trees.jsonl"
     path.write_text(json.dumps(record) + "\n")
