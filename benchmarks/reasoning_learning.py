@@ -4,7 +4,7 @@ For each arm and seed the bundled model is trained by the library call of ``hier
 rollouts have taken the budget of tokens; then the newest checkpoint answers held-out problems, greedily, as the main
 command's vanilla baseline does. Arms are GRPO, DAPO, TreeRPO, HAPO, and HAPO's four parts one by one. Each run is a
 process of its own; a row measured already with the same settings and code is not measured again. Means over seeds have
-95 % t intervals.
+95 % t intervals, and differences are taken seed by seed.
 
     python benchmarks/reasoning_learning.py
     python benchmarks/reasoning_learning.py --seeds 0 --arms GRPO TreeRPO --budget 20000 --problems 20 --output FILE
@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from learning_curves import over_seeds
 from learning_runs import bundled_sha256, held_out
 from main_run import solved
+from reasoning_curves import draw, summary_of, table
 
 from hierarchical_reasoning.config import RunConfig
 from taxonomy.atomic import write_atomically
@@ -41,10 +41,15 @@ CODE = (
     "hierarchical_reasoning/trees/*.py",
     "hierarchical_reasoning/prompts/**/*.*",
     "llm_backends/local/*.py",
-    "benchmarks/reasoning_learning.py",
 )
 """What a measurement depends on."""
-COMMON: dict[str, Any] = {"n_rows": 640, "eval_rows": 0, "batch_size": 8, "num_rollouts_per_prompt": 8}
+COMMON: dict[str, Any] = {
+    "n_rows": 640,
+    "eval_rows": 0,
+    "batch_size": 8,
+    "num_rollouts_per_prompt": 8,
+    "num_iterations": 2,  # in the first nothing can be clipped
+}
 PLAIN = {"objective": "hapo", "adv_estimator": "scaled"} | dict.fromkeys(
     ("adaptive_temperature", "adaptive_advantage", "adaptive_clip"), False
 )
@@ -60,6 +65,9 @@ ARMS: dict[str, dict[str, Any]] = {
     "HAPO redistribution": PLAIN | {"adaptive_advantage": True},
     "HAPO clip": PLAIN | {"adaptive_clip": True},
 }
+PARTS = [arm for arm in ARMS if arm.startswith("HAPO ")]
+COMPARED_WITH = dict.fromkeys(ARMS, "GRPO") | dict.fromkeys(["HAPO", *PARTS], "none of HAPO")
+PANELS = {"Algorithms": ["GRPO", "DAPO", "TreeRPO", "HAPO"], "HAPO's parts": ["none of HAPO", *PARTS]}
 Row = dict[str, Any]
 
 
@@ -140,25 +148,6 @@ def alone(function: Any, *arguments: Any) -> Row:
         return row
 
 
-def summary_of(rows: dict[str, Row], arms: Sequence[str], seeds: Sequence[int]) -> dict[str, Any]:
-    """By arm, accuracy over seeds in percent: mean and 95 % t interval."""
-    start = rows["before"]
-    found: dict[str, Any] = {"before": 100 * start["correct"] / start["n"]}
-    for arm in arms:
-        own = [rows[f"{arm}, seed {seed}"] for seed in seeds if f"{arm}, seed {seed}" in rows]
-        after = [100 * row["correct"] / row["n"] for row in own]
-        if len(after) > 1:
-            found[arm] = {
-                "seeds": len(own),
-                "accuracy": over_seeds(after),
-                "gain": over_seeds([each - found["before"] for each in after]),
-                "share_with_spread": round(sum(row["share_with_spread"] for row in own) / len(own), 3),
-                "generated_tokens": round(sum(row["generated_tokens"] for row in own) / len(own)),
-                "most_cpu_seconds": max(row["cpu_seconds"] for row in own),
-            }
-    return found
-
-
 def _about(arguments: argparse.Namespace, ids: Sequence[str], overrides: dict[str, Any]) -> dict[str, Any]:
     digest = hashlib.sha256()
     for pattern in CODE:
@@ -191,6 +180,7 @@ def main() -> None:
     parser.add_argument(
         "--output", type=Path, default=ROOT / "benchmarks" / "results" / "reasoning_learning.json"
     )
+    parser.add_argument("--draw", type=Path, help="write the curves to this name, with .png and with .svg")
     parser.add_argument("--train", nargs="*", default=[], help="name=value, over the settings of all arms")
     arguments = parser.parse_args()
     overrides = dict(each.split("=", 1) for each in arguments.train)
@@ -204,7 +194,7 @@ def main() -> None:
             return
         rows[name] = make()
         print(f"{name}: { ({k: v for k, v in rows[name].items() if not isinstance(v, list)}) }", flush=True)
-        summary = summary_of(rows, arguments.arms, arguments.seeds)
+        summary = summary_of(rows, COMPARED_WITH, arguments.seeds)
         contents = {"about": about, "summary": summary, "rows": rows}
         write_atomically(arguments.output, (json.dumps(contents, indent=2) + "\n").encode())
 
@@ -218,8 +208,10 @@ def main() -> None:
                 return row | alone(measure, str((output_dir / "last").resolve()), ids)
 
             ensure(f"{arm}, seed {seed}", run)
-    for name, line in summary_of(rows, arguments.arms, arguments.seeds).items():
-        print(name, line)
+    summary = summary_of(rows, COMPARED_WITH, arguments.seeds)
+    print(table(summary, COMPARED_WITH))
+    if arguments.draw:
+        draw(rows, summary, PANELS, arguments.seeds, arguments.draw)
 
 
 if __name__ == "__main__":
