@@ -31,9 +31,10 @@ from hierarchical_reasoning.reasoning_parts import (
     with_examples_by_model,
 )
 from hierarchical_reasoning.results.records import RoleUsage
+from hierarchical_reasoning.search.combinations import check_path_reward, value_head_settings
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
-from llm_backends import Price, Sampling
+from llm_backends import Backend, Price, Sampling
 from taxonomy import (
     Taxonomy,
     TaxonomyFileError,
@@ -137,7 +138,12 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         }
         if level.transitions is not None:
             settings["transitions_sha256"] = fingerprint(level.transitions.counts)
-        make_solver = _hierarchical(config, prompts, level)
+        if config.search is None:
+            make_solver = _hierarchical(config, prompts, level)
+        else:
+            check_path_reward(config, verifier)
+            settings |= value_head_settings(config)
+            make_solver = _searching(config, prompts, level, verifier)
         examples = level.examples
     return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver, examples)
 
@@ -229,20 +235,43 @@ def _hierarchical(
     config: RunConfig, prompts: Prompts, level: _Level
 ) -> Callable[[Backends, Observer], Solver]:
     def make(backends: Backends, observer: Observer) -> Solver:
-        from hierarchical_reasoning.planners.model import ModelPlanner
-
         reasoner = make_reasoner(
             config, prompts, backends.reasoner, level.examples, observer, top_p=config.top_p
         )
         max_steps, seed = config.max_reasoning_steps, config.seed
         if config.joint:
             return JointSolver(reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)
-        sampling = Sampling(
-            temperature=config.planner_sampling_temperature,
-            seed=config.seed,
-            max_tokens=config.max_choice_tokens,
-        )
-        planner = level.planner or ModelPlanner(backends.planner, prompts, sampling, observer)
+        planner = level.planner or _model_planner(config, prompts, backends.planner, observer)
         return HierarchicalSolver(planner, reasoner, level.options, max_reasoning_steps=max_steps, seed=seed)
 
     return make
+
+
+def _searching(
+    config: RunConfig, prompts: Prompts, level: _Level, verifier: Verifier
+) -> Callable[[Backends, Observer], Solver]:
+    def make(backends: Backends, observer: Observer) -> Solver:
+        from hierarchical_reasoning.search.assembly import make_search
+
+        reasoner = make_reasoner(
+            config, prompts, backends.reasoner, level.examples, observer, top_p=config.top_p
+        )
+
+        def planner(paid: Callable[[Backend], Backend]) -> Planner:
+            return level.planner or _model_planner(config, prompts, paid(backends.planner), observer)
+
+        temperature = 1.0 if level.planner else config.planner_sampling_temperature
+        return make_search(config, backends, verifier, reasoner, level.options, planner, temperature)
+
+    return make
+
+
+def _model_planner(config: RunConfig, prompts: Prompts, backend: Backend, observer: Observer) -> Planner:
+    from hierarchical_reasoning.planners.model import ModelPlanner
+
+    sampling = Sampling(
+        temperature=config.planner_sampling_temperature,
+        seed=config.seed,
+        max_tokens=config.max_choice_tokens,
+    )
+    return ModelPlanner(backend, prompts, sampling, observer)

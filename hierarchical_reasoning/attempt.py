@@ -6,33 +6,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hierarchical_reasoning.errors import UsageError
+from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.reasoning_config import JUDGE
 from hierarchical_reasoning.results.records import ErrorRecord, ResultEntry, RoleUsage
+from hierarchical_reasoning.search.recording import graded
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.verifiers import Grade, Verifier
-from llm_backends import (
-    AuthenticationError,
-    BackendClosedError,
-    BackendError,
-    CacheError,
-    EngineDiedError,
-    ModelNotFoundError,
-    Price,
-)
-
-FATAL = (
-    UsageError,
-    AuthenticationError,
-    ModelNotFoundError,
-    EngineDiedError,
-    BackendClosedError,
-    CacheError,
-    BrokenPipeError,
-)
-"""What ends a run: every further problem would end the same way, or nobody reads what is printed any more."""
+from llm_backends import BackendError, Price
 
 
 @dataclass(frozen=True)
@@ -65,7 +48,7 @@ async def attempt(
         solution: an empty one; it has what was spent, whatever happens.
 
     Raises:
-        UsageError, BackendError: what ends a run (see :data:`FATAL`).
+        UsageError, BackendError: what ends a run (see :data:`hierarchical_reasoning.fatal.FATAL`).
     """
     started = time.perf_counter()
     error: Exception | None = None
@@ -74,6 +57,10 @@ async def attempt(
         await solver.solve(problem, solution, sample=sample)
         grade = await verifier.grade(problem, solution.final_response, truncated=solution.truncated)
         solution.spend("judge", grade.spent)
+        if (
+            solution.tree is not None and verifier.format != JUDGE
+        ):  # what a judge takes is not spent on pictures
+            solution.tree = await graded(solution.tree, problem, verifier)
     except Exception as caught:  # the boundary where a failure becomes data
         if isinstance(caught, BackendError) and caught.role is not None:
             solution.spend(caught.role, caught.spent)
@@ -121,4 +108,5 @@ def entry_of(
         seconds=attempted.seconds,
         error=ErrorRecord(type=type(error).__name__, message=str(error)) if error else None,
         notes=tuple(solution.notes),
+        search=solution.search,
     )

@@ -26,7 +26,9 @@ class Backends(AsyncClosing):
     cache: ReplyCache | None = None
     """Closed with the backends."""
     judge: Backend | None = None
-    """Of answers; None where they are graded without a model."""
+    """Of answers; None where they are graded without a model, and no search asks it."""
+    embedder: Backend | None = None
+    """What a value head sees; None where that is something else."""
 
     @classmethod
     def one(cls, backend: Backend) -> Backends:
@@ -53,7 +55,8 @@ class Backends(AsyncClosing):
     @property
     def _by_role(self) -> dict[str, Backend]:
         roles = {"reasoner": self.reasoner, "planner": self.planner}
-        return roles if self.judge is None else roles | {"judge": self.judge}
+        others = {"judge": self.judge, "value head": self.embedder}
+        return roles | {role: backend for role, backend in others.items() if backend is not None}
 
     async def aclose(self) -> None:
         for backend in dict.fromkeys(self._by_role.values()):
@@ -82,17 +85,19 @@ def make_backends(config: ReasoningConfig) -> Backends:
             own_limits = limits if one_account else None
             return make_backend(config, model, cache, limits=own_limits, flag=flag)
 
-        planner, judge = reasoner, None
+        planner, judge, embedder = reasoner, None, None
         if config.asked_planner is not None:
             same = config.asked_planner.model_name == config.main_model_name
             planner = other(config.asked_planner, model_flag(config, "reasoner" if same else "planner"))
         if config.judge_model is not None:
             judge = other(config.judge_model, model_flag(config, "judge"))
+        if config.embedding_model is not None:
+            embedder = other(config.embedding_model, "--embedding_model_name")
     except BaseException:
         if cache is not None:
             cache.close()
         raise
-    return Backends(reasoner, planner, cache, judge)
+    return Backends(reasoner, planner, cache, judge, embedder)
 
 
 def open_cache(config: ReasoningConfig) -> ReplyCache | None:

@@ -12,6 +12,7 @@ from hierarchical_reasoning.model_combinations import (
     unused_model_settings,
 )
 from hierarchical_reasoning.reasoning_config import MODEL_SETTINGS
+from hierarchical_reasoning.search.combinations import check_search, notes_on_search, unused_search_settings
 
 _TAXONOMY_SETTINGS = frozenset({"tree_model_path", "label_level", "num_icl_examples", "examples_file"})
 _THOUGHT_SETTINGS = frozenset({"planner", "max_reasoning_steps", "max_thought_tokens"})
@@ -31,10 +32,14 @@ def check_combinations(config: RunConfig) -> tuple[str, ...]:
         raise ConfigError(f"--joint has one model choose and think in one call; it does not go with {mode}")
     if config.joint:
         check_gives_json(config.reasoner, "--joint", "--llm_framework")
+    check_search(config, mode)
     _check_samples(config, mode)
     check_extra_body("planner_", config.planner_extra_body, config.planner_model)
     check_models(config)
-    return notes_on_unused(config, _unused(config, mode), f"{mode} and --llm_framework {config.framework}")
+    searching = "no --search" if config.search is None else f"--search {config.search}"
+    notes = notes_on_unused(config, _unused(config, mode), f"{mode} and --llm_framework {config.framework}")
+    notes += notes_on_unused(config, unused_search_settings(config), searching)
+    return (*notes, *notes_on_search(config))
 
 
 def _check_samples(config: RunConfig, mode: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from hierarchical_reasoning.reasoning_config import (
     ModelChoice,
     ReasoningConfig,
 )
+from hierarchical_reasoning.search.settings import SearchSettings
 
 PlannerName = Literal["model", "teacher", "uniform", "markov", "fixed", "untyped"]
 
@@ -25,7 +27,7 @@ def _checked_limit(limit: str) -> str:
     return limit
 
 
-class RunConfig(ReasoningConfig):
+class RunConfig(ReasoningConfig, SearchSettings):
     """Everything a run can be told. Fields are named as the flags are."""
 
     input_file: Path = TEST_PROBLEMS
@@ -73,6 +75,20 @@ class RunConfig(ReasoningConfig):
         return self.planner_model if asked else None
 
     @property
+    def judge_model(self) -> ModelChoice | None:
+        """The model that judges final answers, or rates what a search finds; None where neither is asked for."""
+        return self.high_level_model if self.answers_are_judged or self.asks_judge else None
+
+    @property
+    def embedding_model(self) -> ModelChoice | None:
+        """The model whose embeddings a value head sees, on the main model's server."""
+        name = self.embedding_model_name
+        wanted = self.search is not None and self.learns_values and self.value_features == "embeddings"
+        return (
+            None if name is None or not wanted else replace(self.reasoner, model_name=name, extra_body=None)
+        )
+
+    @property
     def shows_taxonomy_examples(self) -> bool:
         typed = not self.vanilla_baseline and self.planner != "untyped"
         return typed and super().shows_taxonomy_examples
@@ -80,10 +96,19 @@ class RunConfig(ReasoningConfig):
     def affecting_output(self) -> dict[str, object]:
         """The settings that can change what becomes of a problem. Files stand for what is in them and models for what
         they are, so they are not here; nor is which problems are chosen."""
-        files = {"input_file", "tree_model_path", "prompts_dir", "examples_file", "rollouts_file"}
+        files = {
+            "input_file",
+            "tree_model_path",
+            "prompts_dir",
+            "examples_file",
+            "rollouts_file",
+            "value_head",
+        }
         models = {f"{role}{name}" for role in ("", "planner_", "high_level_") for name in MODEL_SETTINGS}
         which = {"fail_on_error", "retry_errors", "samples", "n_rows", "sample_id"}
-        same = self.model_dump(mode="json", exclude=files | models | which | HOW_ASKED)
+        # Without a search there is nothing of it, as in journals that know of none.
+        searching = set() if self.search is not None else set(SearchSettings.model_fields)
+        same = self.model_dump(mode="json", exclude=files | models | which | HOW_ASKED | searching)
         # Without a temperature of its own a planner has that of all others, as in journals that know of no other.
         if same.pop("planner_temperature") not in (None, self.temperature):
             same["planner_temperature"] = self.planner_temperature

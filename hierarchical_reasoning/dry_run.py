@@ -26,6 +26,8 @@ from llm_backends import Backend, Completion, FinishReason, Message, Request, Sp
 CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _WORD = "word "
+_NEXT = 0.001
+"""How probable the next dearest choice is, beside the one before: a search follows the dearest ones."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +55,14 @@ async def estimate(config: RunConfig) -> Estimate:
         UsageError, TaxonomyError, BackendError: as `assemble`.
     """
     run = assemble(config)
-    plans = not config.vanilla_baseline and config.planner != "untyped"
-    # A planner that asks no model may finish whenever it likes; one that never does stands in for it.
-    counted = run if not plans else assemble(config.model_copy(update=_MODEL_PLANS))
+    changes: dict[str, object] = {}
+    if not config.vanilla_baseline and config.planner != "untyped":
+        # A planner that asks no model may finish whenever it likes; one that never does stands in for it.
+        changes |= _MODEL_PLANS
+    if config.search is not None:
+        sampled = config.uncertainty if config.answers_sampled else "none"
+        changes |= {**_MOST_IS_SEARCHED, "uncertainty": sampled}
+    counted = assemble(config.model_copy(update=changes)) if changes else run
     lengths = {name: sum(map(len, texts)) for name, texts in counted.examples.items()}
     backends = Backends(_DryBackend(config.reasoner, lengths), _DryBackend(config.planner_model, lengths))
     solver = counted.make_solver(backends, Observer())
@@ -73,6 +80,14 @@ async def estimate(config: RunConfig) -> Estimate:
 
 
 _MODEL_PLANS = {"planner": "model", "planner_sequence": None, "rollouts_file": None}
+_MOST_IS_SEARCHED = {
+    "fixed_branching": True,
+    "no_pruning": True,
+    "local_reward": "heuristic",
+    "path_reward": "agreement",
+    "verification_threshold": 0.0,
+}
+"""Whatever is expected of thoughts, all that a search may ask is asked."""
 
 
 def _notes(config: RunConfig) -> list[str]:
@@ -82,13 +97,18 @@ def _notes(config: RunConfig) -> list[str]:
     if not Path(config.reasoner.model_path).is_dir():
         notes.append(f"tokens of prompts are estimated, {CHARACTERS_PER_TOKEN} characters each")
     if config.high_level_model is not None:
-        what = "choose examples and to judge answers" if config.answers_are_judged else "choose examples"
-        notes.append(f"what {config.high_level_model.model_name} takes to {what} is not counted")
+        tasks = {
+            "choose examples": config.shows_taxonomy_examples,
+            "judge answers": config.answers_are_judged,
+            "rate what a search finds": config.asks_judge,
+        }
+        if what := " and to ".join(task for task, asked in tasks.items() if asked):
+            notes.append(f"what {config.high_level_model.model_name} takes to {what} is not counted")
     return notes
 
 
 class _DryBackend(Backend):
-    """Replies with the first choice that does not finish, or with as many words as allowed."""
+    """Replies with the dearest choice that does not finish, or with as many words as allowed."""
 
     name = "dry_run"
     supports_choices = True
@@ -117,22 +137,29 @@ class _DryBackend(Backend):
     async def _complete(self, request: Request) -> Completion:
         prompt_tokens = self.count_tokens(request.messages)
         if request.choices is not None:
-            name = self._dearest(request.choices, request.messages)
+            ranked = self._dearest_first(request.choices, request.messages)
+            name = ranked[0]
             allowed = request.sampling.max_tokens if self._tokenizer is None else len(name)
-            return Completion(name, FinishReason.CHOICE, Usage(prompt_tokens, 0, allowed))
+            return Completion(
+                name,
+                FinishReason.CHOICE,
+                Usage(prompt_tokens, 0, allowed),
+                choice_probabilities={choice: _NEXT**rank for rank, choice in enumerate(ranked)},
+            )
         allowed = request.sampling.max_tokens
-        text = _WORD * (allowed * CHARACTERS_PER_TOKEN // len(_WORD))
+        # Samples differ, since a search follows what differs alone.
+        text = f"{request.sample_index} " + _WORD * (allowed * CHARACTERS_PER_TOKEN // len(_WORD))
         if request.schema is not None:
             names = request.schema.model_json_schema()["properties"]["thought_type"]["enum"]
-            name = self._dearest(names, request.messages)
+            name = self._dearest_first(names, request.messages)[0]
             text = json.dumps({"thought_type": name, "thought": text})
         return Completion(text, FinishReason.STOP, Usage(prompt_tokens, 0, allowed))
 
-    def _dearest(self, choices: Sequence[str], messages: Sequence[Message]) -> str:
-        """The choice whose examples add most to the conversation; those that it has already add nothing."""
+    def _dearest_first(self, choices: Sequence[str], messages: Sequence[Message]) -> list[str]:
+        """The choices by what their examples add to the conversation; those that it has already add nothing."""
         taken = {message.content for message in messages if message.role == "assistant"}
         left = [choice for choice in choices if choice != FINISH]
-        return max(left, key=lambda choice: (choice not in taken, self._lengths.get(choice, 0)))
+        return sorted(left, key=lambda choice: (choice in taken, -self._lengths.get(choice, 0)))
 
 
 def _tokenizer(model: ModelChoice):  # type: ignore[no-untyped-def]

@@ -13,6 +13,7 @@
         ├── ConfigError                    settings that do not go together
         ├── ResultsFileError               a file of results cannot be read as one
         ├── TreeFileError                  a file of trees cannot be read as one
+        ├── ValueHeadError                 a value head cannot be read, or not be used with this model
         ├── OutputError (OSError)          the results or the journal cannot be written
         └── JournalError                   a journal cannot be read
             ├── JournalLockedError         another process writes this run
@@ -67,6 +68,10 @@ class ResultsFileError(UsageError):
 
 class TreeFileError(UsageError):
     """A file of trees cannot be read as one."""
+
+
+class ValueHeadError(UsageError):
+    """A value head cannot be read, or was made for another model."""
 
 
 class OutputError(UsageError, OSError):

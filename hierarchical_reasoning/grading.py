@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from hierarchical_reasoning.attempt import FATAL
 from hierarchical_reasoning.errors import JournalError, ProblemFileError, ResultsFileError, VerifierError
+from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.problems.answers import flaw_of

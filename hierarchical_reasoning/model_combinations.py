@@ -74,7 +74,7 @@ def check_models(config: ReasoningConfig) -> None:
             "--ground_truth_format judge has a model judge the answers; name it with --high_level_model_name (it may "
             f"be the main one, {config.main_model_name})"
         )
-    _check_server(config)
+    check_server_settings(config)
 
 
 def check_extra_body(prefix: str, extra_body: str | None, model: ModelChoice | None) -> None:
@@ -98,7 +98,7 @@ def unused_model_settings(config: ReasoningConfig, *others: ModelChoice) -> set[
     models = (config.reasoner, *others, *filter(None, [config.high_level_model]))
     frameworks = {model.framework for model in models}
     unused: set[str] = set()
-    if not config.shows_taxonomy_examples and not config.answers_are_judged:
+    if not config.shows_taxonomy_examples and not config.answers_are_judged and config.judge_model is None:
         unused |= _HIGH_LEVEL_MODEL
     if "local" not in frameworks:
         unused |= _LOCAL_SETTINGS - ({"trust_remote_code"} if config.vllm_auto_start else set())
@@ -121,7 +121,11 @@ def notes_on_unused(config: ReasoningConfig, unused: set[str], where: str) -> tu
     )
 
 
-def _check_server(config: ReasoningConfig) -> None:
+def check_server_settings(config: ReasoningConfig) -> None:
+    """
+    Raises:
+        ConfigError: a setting of a vLLM server that is to be started contradicts another one.
+    """
     if not config.vllm_auto_start:
         for name in ("vllm_gpus", "start_vllm_verbose"):
             if getattr(config, name) not in (None, False):

@@ -15,6 +15,17 @@ from taxonomy.model import ThoughtType
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The tokens of a reply, behind those that were put before it."""
+
+    tokens: tuple[int, ...]
+    given: int
+    """How many of them, from the first, were put there."""
+    log_probs: tuple[float, ...]
+    """Of the others, at temperature 1."""
+
+
+@dataclass(frozen=True)
 class Reply:
     """What the reasoner wrote."""
 
@@ -23,6 +34,8 @@ class Reply:
     """It was cut off by a limit on tokens or by the end of the context."""
     usage: Usage
     spent: Spent
+    drawn: Drawn | None = None
+    """None where they are not known, as outside training."""
 
 
 @dataclass(frozen=True)
@@ -55,32 +68,39 @@ class Reasoner:
         """
         examples, notes = self._in_context.shown(trace, option, steps_left=steps_left)
         messages = self.prompts.think(trace, option, examples)
-        reply = await self._ask(trace.problem, messages, self.max_thought_tokens, sample)
+        request = self._request(trace.problem, messages, self.max_thought_tokens, sample)
+        reply = await self._ask(request, trace.problem)
         if reply.truncated:
             notes = (*notes, f"the thought was cut off at {reply.usage.completion_tokens} tokens")
         return Step(option, reply.text.strip(), examples), reply, notes
 
     async def answer(self, trace: Trace, *, sample: int = 0) -> Reply:
         """Write the final response of a trace."""
-        return await self._ask(trace.problem, self.prompts.answer(trace), self.max_answer_tokens, sample)
+        return await self._ask(self.answer_request(trace, sample=sample), trace.problem)
+
+    def answer_request(self, trace: Trace, *, sample: int = 0) -> Request:
+        """What `answer` asks."""
+        return self._request(trace.problem, self.prompts.answer(trace), self.max_answer_tokens, sample)
 
     async def solve(self, problem: Problem, *, sample: int = 0) -> Reply:
         """Solve a problem in one call."""
-        return await self._ask(problem, self.prompts.vanilla(problem), self.max_answer_tokens, sample)
+        request = self._request(problem, self.prompts.vanilla(problem), self.max_answer_tokens, sample)
+        return await self._ask(request, problem)
 
-    async def _ask(
+    def _request(
         self, problem: Problem, messages: tuple[Message, ...], max_tokens: int, sample: int
-    ) -> Reply:
-        self.observer.asked(problem, messages)
-        completion = await self.backend.complete(
-            Request(
-                messages,
-                replace(self.sampling, max_tokens=max_tokens),
-                sample_index=sample,
-                role="reasoner",
-                trace_id=f"{problem.id}/{sample}",
-            )
+    ) -> Request:
+        return Request(
+            messages,
+            replace(self.sampling, max_tokens=max_tokens),
+            sample_index=sample,
+            role="reasoner",
+            trace_id=f"{problem.id}/{sample}",
         )
+
+    async def _ask(self, request: Request, problem: Problem) -> Reply:
+        self.observer.asked(problem, request.messages)
+        completion = await self.backend.complete(request)
         self.observer.thought(problem, completion.text)
         truncated = completion.finish_reason is FinishReason.LENGTH
         return Reply(completion.text, truncated, completion.usage, completion.spent)

@@ -17,6 +17,7 @@ MODEL_SETTINGS = ("model_name", "llm_framework", "base_url", "api_key_env", "ext
 HOW_ASKED = frozenset(
     {
         "cache_dir",
+        "gpu_memory_utilization",
         "max_concurrency",
         "max_retries",
         "no_cache",
@@ -170,6 +171,11 @@ class ReasoningConfig(BaseModel):
     def judge_model(self) -> ModelChoice | None:
         """The model that judges answers; None where they are graded without one, or none was named."""
         return self.high_level_model if self.answers_are_judged else None
+
+    @property
+    def embedding_model(self) -> ModelChoice | None:
+        """The model whose embeddings a value head sees; None where it sees something else, or there is none."""
+        return None
 
     @property
     def answers_are_judged(self) -> bool:

@@ -64,13 +64,17 @@ async def execute(
     what is in flight is finished, and the results that are there are written as partial ones.
 
     Raises:
-        UsageError, BackendError: what ends a run (see :data:`hierarchical_reasoning.attempt.FATAL`).
+        UsageError, BackendError: what ends a run (see :data:`hierarchical_reasoning.fatal.FATAL`).
     """
     stop = stop or Stop()
     run = replace(run, verifier=run.verifier.judged_by(backends.judge))
     observer.kept(journal.kept())
-    working = _Working(run, run.make_solver(backends, observer), journal, observer, stop)
+    solver = run.make_solver(backends, observer)
+    working = _Working(run, solver, journal, observer, stop)
     try:
+        if journal.owed:
+            attempts = [(attempt.problem, attempt.sample) for attempt in journal.attempts]
+            await solver.begin(attempts, {attempt.key for attempt in journal.owed}, journal.trees)
         await working.all()
     finally:
         await run.verifier.aclose()
@@ -126,6 +130,8 @@ class _Working:
                 raise
             finally:
                 self._stop.in_flight -= 1
+            if solution.tree is not None and entry.error is None:
+                self._journal.trees.append(solution.tree)
             self._journal.append(entry)
             self._observer.finished(entry)
             self._count(entry)

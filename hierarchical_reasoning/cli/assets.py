@@ -1,4 +1,4 @@
-"""``python -m hierarchical_reasoning.sample_tasks``: make the shipped assets again."""
+"""``python -m hierarchical_reasoning.sample_tasks``: make the shipped assets again, or files of further problems."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import click
 
 from hierarchical_reasoning.assets import ASSETS
 from hierarchical_reasoning.cli.failures import reported
+from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.sample_tasks import stages
+from hierarchical_reasoning.sample_tasks.family_problems import ALL_FAMILIES, write_families
 
 STAGES = ("problems", "rollouts", "taxonomy", "model")
 
@@ -25,9 +27,34 @@ STAGES = ("problems", "rollouts", "taxonomy", "model")
 @click.option(
     "--first_phase", default=0, help="Of the model's training: later phases start from the model there."
 )
-def main(stage: tuple[str, ...], output: Path, device: str, first_phase: int) -> None:
-    """Make STAGEs of the shipped assets again: all by default, each from the one before."""
+@click.option(
+    "--family",
+    multiple=True,
+    type=click.Choice(ALL_FAMILIES),
+    help="With the stage problems: train.jsonl and test.jsonl of this family, with worked answers; can be repeated.",
+)
+@click.option("--n_train", type=click.IntRange(1), help="With --family: problems of each. [default: 400]")
+@click.option("--n_test", type=click.IntRange(1), help="With --family: problems of each. [default: 200]")
+@click.option("--seed", type=int, help="With --family. [default: 0]")
+def main(
+    stage: tuple[str, ...],
+    output: Path,
+    device: str,
+    first_phase: int,
+    family: tuple[str, ...],
+    **of_family: int | None,
+) -> None:
+    """Make STAGEs of the shipped assets again: all by default, each from the one before.
+
+    With --family, files of problems of families of your choice instead, in --output.
+    """
     with reported():
+        if family:
+            _write_families(stage, output, family, of_family)
+            return
+        for name, value in of_family.items():
+            if value is not None:
+                raise ConfigError(f"--{name} {value} goes with --family")
         wanted = stage or STAGES
         if "problems" in wanted:
             click.echo(f"problems: {', '.join(map(str, stages.write_problems(output)))}")
@@ -39,3 +66,22 @@ def main(stage: tuple[str, ...], output: Path, device: str, first_phase: int) ->
             click.echo(
                 f"model: {stages.write_model(output, device=device, first_phase=first_phase, report=click.echo)}"
             )
+
+
+def _write_families(
+    stage: tuple[str, ...], output: Path, families: tuple[str, ...], given: dict[str, int | None]
+) -> None:
+    if stage != ("problems",):
+        raise ConfigError("--family goes with the stage problems, and with no other")
+    if output.resolve() == ASSETS.resolve():
+        raise ConfigError("--family: name a folder with --output; the shipped files stay as they are")
+    sizes = {"n_train": 400, "n_test": 200, "seed": 0} | {
+        name: value for name, value in given.items() if value is not None
+    }
+    paths = write_families(
+        output,
+        tuple(dict.fromkeys(families)),
+        {"train": sizes["n_train"], "test": sizes["n_test"]},
+        sizes["seed"],
+    )
+    click.echo(f"problems: {', '.join(map(str, paths))}")

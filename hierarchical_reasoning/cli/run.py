@@ -13,6 +13,7 @@ import click
 
 from hierarchical_reasoning.cli.failures import reported, until_interrupted
 from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.search_options import SEARCH
 from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.cli.shared_options import (
     FRAMEWORKS,
@@ -88,6 +89,7 @@ def _default(name: str) -> Any:
     help="For --planner markov: labeled rollouts. [default: the chunks in --tree_model_path]",
 )
 @_reasoning("--joint", is_flag=True, help="Choose the thought type and write the thought in one call.")
+@with_options(*SEARCH)
 @with_options(*prompt_options("model"))
 @_model(
     "--llm_framework",

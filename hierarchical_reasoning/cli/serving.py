@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LINES = 5.0
 _LOG_WIDTH = 140
+_LOG_LINE = "vLLM: {}"
 ConfigT = TypeVar("ConfigT", bound=ReasoningConfig)
 
 
@@ -38,10 +39,10 @@ async def served(config: ConfigT, show: Callable[[str], None]) -> AsyncIterator[
     )
 
     def show_log(line: str) -> None:
-        show(f"vLLM: {line}")
+        show(_LOG_LINE.format(line))
 
-    starting = _starting(show, show_log if config.start_vllm_verbose else None)
-    async with await ensure_server(config.reasoner.model_path, options, starting) as server:
+    told = starting(show, verbose=config.start_vllm_verbose)
+    async with await ensure_server(config.reasoner.model_path, options, told) as server:
         show(f"vLLM serves {server.model} at {server.base_url}, log {server.log}")
         block = asyncio.current_task()
         assert block is not None
@@ -76,19 +77,23 @@ def refuse_scripted(given: Mapping[str, Any]) -> None:
             )
 
 
-def _starting(
-    show: Callable[[str], None], show_log: Callable[[str], None] | None
-) -> Callable[[StartProgress], None]:
-    """What to call while the server starts; its log is shown whole, or its last line now and then."""
+def starting(show: Callable[[str], None], *, verbose: bool) -> Callable[[StartProgress], None]:
+    """What to call while a server starts, and when it starts anew: its log is shown whole, or its last line now and
+    then; each note once."""
     next_s = 0.0
+    said: set[str] = set()
 
     def progressed(progress: StartProgress) -> None:
         nonlocal next_s
+        if progress.seconds == 0:
+            next_s = 0.0
         for note in progress.notes:
-            show(f"note: {note}")
-        if show_log is not None:
+            if note not in said:
+                show(f"note: {note}")
+                said.add(note)
+        if verbose:
             for line in progress.new_lines:
-                show_log(line)
+                show(_LOG_LINE.format(line))
         elif progress.seconds >= next_s:
             next_s = progress.seconds + _SECONDS_BETWEEN_LINES
             show(f"vLLM is starting, {progress.seconds:.0f} s: {progress.last_line[:_LOG_WIDTH]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ _others = partial(click.option, cls=GroupedOption, group="Other models for other
 _hosted = partial(click.option, cls=GroupedOption, group="Hosted models")
 _vllm = partial(click.option, cls=GroupedOption, group="vLLM")
 _path = click.Path(path_type=Path)
+_ESCAPES = {r"\n": "\n", r"\t": "\t", r"\r": "\r", r"\\": "\\"}
 
 
 def _default(name: str) -> Any:
@@ -118,6 +120,11 @@ def prompt_options(model: str) -> tuple[Decorator, ...]:
             "[default: from the taxonomy]",
         ),
     )
+
+
+def unescaped(text: str) -> str:
+    r"""What \n, \t, \r and \\ in an argument stand for, as in Python: a shell makes them hard to give."""
+    return re.sub(r"\\[ntr\\]", lambda found: _ESCAPES[found[0]], text)
 
 
 def with_options(*options: Decorator) -> Decorator:

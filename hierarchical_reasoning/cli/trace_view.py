@@ -6,22 +6,24 @@ never read as markup, its control characters made visible.
 
 from __future__ import annotations
 
-import colorsys
-import zlib
 from collections.abc import Iterator
 
-from rich.color import Color
 from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
 from hierarchical_reasoning.cli.figures import cost_text, visible_cell
 from hierarchical_reasoning.results.reader import RunFile
-from hierarchical_reasoning.results.records import EpisodeRecord, ResultEntry, StepRecord, TokenUsage
+from hierarchical_reasoning.results.records import (
+    EpisodeRecord,
+    ResultEntry,
+    SearchRecord,
+    StepRecord,
+    TokenUsage,
+)
+from hierarchical_reasoning.thought_colours import hex_of, hue_of
+from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
-
-_HUES = 24
-"""As many colours as can be told apart."""
 
 
 def show_trace(console: Console, run: RunFile, entry: ResultEntry) -> None:
@@ -32,9 +34,7 @@ def show_trace(console: Console, run: RunFile, entry: ResultEntry) -> None:
 
 def colour_of(thought_type: str) -> Style:
     """The colour that a thought type has everywhere."""
-    hue = zlib.crc32(thought_type.encode()) % _HUES / _HUES
-    red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, 0.6, 0.7))
-    return Style(color=Color.from_rgb(red, green, blue), bold=True)
+    return Style(color=hex_of(hue_of(thought_type), lightness=0.6, saturation=0.7), bold=True)
 
 
 def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
@@ -56,6 +56,8 @@ def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
     yield _text(f"ground truth: {truth_text(entry)}")
     if entry.episode is not None:
         yield _text(_earned(entry.episode))
+    if entry.search is not None:
+        yield _text(_searched(entry.search))
     if entry.error is not None:
         yield _text(f"error: {entry.error.type}: {entry.error.message}", "red")
     for role, usage in entry.usage.items():
@@ -93,6 +95,11 @@ def _earned(episode: EpisodeRecord) -> str:
     parts = f"{episode.correct:g} for the answer, {episode.brevity:.4g} for {episode.characters:,} characters"
     learned = "" if episode.advantage is None else f"; advantage {episode.advantage:+.4g}"
     return f"reward: {episode.reward:.4g} ({parts}){learned}; {of}"
+
+
+def _searched(search: SearchRecord) -> str:
+    answers = f"{counted(len(search.answers), 'answer')} ({len({each.answer for each in search.answers}):,} different)"
+    return f"search: {counted(search.nodes, 'node')}, {search.pruned:,} of them pruned, {answers}; {search.ended}"
 
 
 def truth_text(entry: ResultEntry) -> str:

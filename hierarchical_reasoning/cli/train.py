@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from hierarchical_reasoning.cli.train_grpo import grpo
+from hierarchical_reasoning.cli.train_hato import hato
 from hierarchical_reasoning.cli.train_language_model import run, tree
+from hierarchical_reasoning.cli.train_meta import meta
 from hierarchical_reasoning.cli.train_report import report
 
 
@@ -14,5 +16,5 @@ def train() -> None:
     """Train a planner, or a language model, on what its rollouts achieved."""
 
 
-for command in (grpo, run, tree, report):
+for command in (grpo, run, tree, hato, meta, report):
     train.add_command(command)

@@ -48,8 +48,11 @@ class TrainingDisplay(ABC, Generic[_Config]):
             self.line(f"going on from {training.resumed_from.path}")
         elif resume:
             self.line(f"--resume: no checkpoint in {self._config.output_dir}; a new run begins")
+        if self._config.val_only:
+            self.line(f"--val_only: nothing is trained; log and traces: {self._config.output_dir}")
+            return
         self.line(
-            f"{counted(training.updates, 'update')} of up to {counted(self._config.problems_per_update, 'problem')}"
+            f"{counted(training.updates, 'update')} of up to {counted(self._config.problems_rolled_out, 'problem')}"
             f"{self._per_problem()}; log, traces and checkpoints: {self._config.output_dir}"
         )
 
@@ -58,8 +61,12 @@ class TrainingDisplay(ABC, Generic[_Config]):
             self._show_evaluation(record)
         else:
             self._show_update(record)
+        for note in record.notes:
+            self.line(f"note: {note}")
 
     def end(self, trained: Trained) -> None:
+        if trained.last is None:
+            return
         if trained.learned_nothing:
             self.line(
                 "ATTENTION: nothing was learned, since the rollouts of every problem had equal rewards; raise "
@@ -192,7 +199,9 @@ class LanguageModelDisplay(TrainingDisplay[LanguageModelConfig]):
         config = self._config
         return (
             f"model {config.model_id}; explorer {config.explorer}, credit {config.credit}, objective "
-            f"{config.objective}" + (f", preset {config.preset}" if config.preset else "")
+            f"{config.objective}"
+            + (f", preset {config.preset}" if config.preset else "")
+            + (", rollouts from vLLM" if config.framework == "vllm" else "")
         )
 
     def _per_problem(self) -> str:
@@ -200,7 +209,7 @@ class LanguageModelDisplay(TrainingDisplay[LanguageModelConfig]):
         return rollouts if self._config.explorer == "linear" else ", a tree each"
 
     def _used_with(self, chosen: Path) -> list[str]:
-        hierarchical = self._config.explorer == "thought_tree"
+        hierarchical = self._config.thinks_in_steps
         how = ("--label_level", str(self._config.label_level)) if hierarchical else ("--vanilla_baseline",)
         named = ("--model_name", str(chosen), "--llm_framework", "local")
         return ["python", "hierarchical_reasoning.py", *named, *how]
@@ -209,8 +218,10 @@ class LanguageModelDisplay(TrainingDisplay[LanguageModelConfig]):
         trees = record.trees
         if self._config.explorer == "linear" or not trees.get("trees"):
             return ""
+        branchings = f"{trees['groups_with_spread']:.0f} of {trees['groups']:.0f} branchings with spread, "
         return (
             f"{trees['leaves'] / trees['trees']:.1f} leaves a tree, "
             f"{100 * trees['unique_tokens'] / trees['tokens_on_paths']:.0f} % of their tokens unique, "
-            f"{trees['groups_with_spread']:.0f} of {trees['groups']:.0f} branchings with spread, "
+            # With outcomes a group is a whole tree, and those are counted anyway.
+            + (branchings if self._config.credit != "outcome" else "")
         )

@@ -161,6 +161,12 @@ class TrainingOptions:
                 help=f"Updates between evaluations; 0: only before and after. {self.default('eval_every')}",
             ),
             _running(
+                "--val_before_train/--no_val_before_train",
+                default=None,
+                help="Measure before the first update too. [default: measure]",
+            ),
+            _running("--val_only", is_flag=True, help="Measure, and train nothing."),
+            _running(
                 "--save_every", type=int, help=f"Updates between checkpoints. {self.default('save_every')}"
             ),
             _running(
@@ -178,6 +184,11 @@ class TrainingOptions:
                 multiple=True,
                 type=click.Choice(get_args(Tracker)),
                 help="Where figures go besides the log; may be given twice. [default: nowhere]",
+            ),
+            _running("--project_name", help=f"Of the run, in --report_to. {self.default('project_name')}"),
+            _running(
+                "--experiment_name",
+                help="Of the run, in --report_to. [default: the last part of --output_dir]",
             ),
             _running("--seed", type=int, help=self.default("seed")),
             _running(

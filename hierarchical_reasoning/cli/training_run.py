@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import click
 
 from hierarchical_reasoning.cli.failures import Broken, Interrupted
-from hierarchical_reasoning.cli.serving import served
+from hierarchical_reasoning.cli.serving import served, starting
 from hierarchical_reasoning.cli.training_display import LanguageModelDisplay, PlannerDisplay
 from hierarchical_reasoning.training.config import GrpoConfig, TrainingConfig
 from hierarchical_reasoning.training.errors import TrainingError
@@ -140,6 +140,7 @@ def train_language_model_at_terminal(
             resume=resume,
             report=display.show,
             begins=partial(display.begins, resume=resume),
+            on_server=starting(display.line, verbose=session.config.start_vllm_verbose),
             stop_requested=session.stop.requested,
         )
     display.end(trained)
@@ -206,6 +207,7 @@ def _shared_out(config: TrainingConfig, launch: Launch) -> dict[str, object]:
 
 
 def _end_as_asked(config: TrainingConfig, launch: Launch, trained: Trained) -> None:
+    assert trained.last is not None
     where = f"update {trained.updates} is finished; go on from {trained.last.resolve()} with --resume"
     if trained.stopped != signal.SIGUSR1:
         raise Interrupted(f"interrupted; {where}")

@@ -22,6 +22,8 @@ from hierarchical_reasoning.journal.file import (
     fingerprint,
     read_header,
 )
+from hierarchical_reasoning.journal.trees import SUFFIX as TREES_SUFFIX
+from hierarchical_reasoning.journal.trees import RunTrees
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.file import check_writable, results_stem
@@ -82,6 +84,14 @@ class RunJournal:
         self.owed: tuple[Attempt, ...] = tuple(a for a in self._attempts if a.key not in self._kept)
         """In the order of the problems: not finished when the journal was opened, or, unless told otherwise, ended in
         an error."""
+
+        self.trees = RunTrees(self.path, self._kept.keys())
+        """Of searches, one for each attempt that is finished."""
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Of the whole run, in the order of the problems."""
+        return self._attempts
 
     @property
     def n(self) -> int:
@@ -228,7 +238,8 @@ def _headers(directory: Path) -> tuple[dict[Path, JournalHeader], list[str]]:
     ordered by what is in them, since clocks and times of files go back.
     """
     headers, notes = {}, []
-    for path in sorted(directory.glob("results_*.jsonl")):
+    paths = (path for path in directory.glob("results_*.jsonl") if not path.stem.endswith(TREES_SUFFIX))
+    for path in sorted(paths):
         try:
             headers[path] = read_header(path)
         except JournalError as error:

@@ -58,14 +58,23 @@ def bootstrap_interval(
         seed: of what is drawn.
         confidence: of the interval.
     """
-    import numpy as np
-
     n = sum(pairs.values())
     if n == 0:
         return 0.0, 1.0
     ratios = {above / below for above, below in pairs}
     if ratios in ({0.0}, {1.0}):
         return wilson_interval(n if ratios == {1.0} else 0, n, confidence)
+    return percentile_interval(pairs, seed=seed, confidence=confidence)
+
+
+def percentile_interval(
+    pairs: Mapping[tuple[float, float], int], *, seed: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """As `bootstrap_interval`, of one problem or more and of whatever quantity: a has no bounds, and where every
+    problem has the same ratio the interval has no width."""
+    import numpy as np
+
+    n = sum(pairs.values())
     ordered = sorted(pairs)
     rng = np.random.default_rng(seed)
     drawn_RP = rng.multinomial(n, [pairs[pair] / n for pair in ordered], size=RESAMPLES)

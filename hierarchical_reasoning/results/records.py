@@ -153,6 +153,43 @@ class EpisodeRecord(_Record):
     """None where nothing was to be learned from it."""
 
 
+class SearchedAnswer(_Record):
+    """One answer that a search found."""
+
+    node: int
+    """In the search's tree."""
+    answer: str | None
+    """None where the text has none."""
+    path_reward: float | None
+    """What it was worth to the search; None where nothing told."""
+    total: float
+    """Local, path and causal reward of its node, weighted."""
+    vote: float
+    """The totals of all nodes that give this answer, added up; 0 where the node was pruned, or has no answer."""
+    pruned: bool = False
+
+
+class SearchRecord(_Record):
+    """What a search did on one problem."""
+
+    nodes: int
+    """Thoughts and answers, pruned ones included."""
+    pruned: int
+    depth: int
+    """Thoughts on the longest path, pruned ones included."""
+    calls: int
+    """Replies, unusable ones and those of the cache included."""
+    tokens: int
+    """Of prompts and replies, those of the cache included."""
+    answers: tuple[SearchedAnswer, ...]
+    """In the order in which they came."""
+    chosen: int | None
+    """The node of the answer that was given; None where there is none."""
+    ended: str
+    """Why it ended."""
+    seconds: float
+
+
 class ResultEntry(_Record):
     """One problem, or one sample of it, as it ended."""
 
@@ -181,6 +218,8 @@ class ResultEntry(_Record):
     notes: tuple[str, ...] = ()
     episode: EpisodeRecord | None = None
     """None but in a training run."""
+    search: SearchRecord | None = None
+    """None where nothing was searched."""
 
     @model_validator(mode="after")
     def _outcome_agrees(self) -> ResultEntry:

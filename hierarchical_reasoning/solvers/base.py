@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results.records import StepRecord, TokenUsage
+from hierarchical_reasoning.results.records import SearchRecord, StepRecord, TokenUsage
+from hierarchical_reasoning.trees import ReasoningTree
 from llm_backends import Spent
 
 
@@ -21,6 +23,10 @@ class Solution:
     spent: dict[str, Spent] = field(default_factory=dict)
     """By role."""
     notes: list[str] = field(default_factory=list)
+    search: SearchRecord | None = None
+    """What a search did; None where there was none, or it did not come to its end."""
+    tree: ReasoningTree | None = None
+    """Of a search, as far as it grew."""
 
     def spend(self, role: str, spent: Spent | None) -> TokenUsage | None:
         """Add what a call took to a role; returns it as a step records it."""
@@ -32,6 +38,20 @@ class Solution:
 
 class Solver(ABC):
     """Solves problems, one attempt at a time; many attempts may be under way at once."""
+
+    async def begin(  # noqa: B027 - most solvers have nothing to prepare
+        self,
+        attempts: Sequence[tuple[Problem, int]],
+        owed: Collection[tuple[str, int]],
+        finished: Iterable[ReasoningTree],
+    ) -> None:
+        """Called once, before a run's first attempt.
+
+        Args:
+            attempts: problem and sample of all of the run, in order.
+            owed: problem id and sample of those that are still to be made; they are begun in that order.
+            finished: the trees of the others, where solving leaves trees.
+        """
 
     @abstractmethod
     async def solve(self, problem: Problem, solution: Solution, *, sample: int = 0) -> None:

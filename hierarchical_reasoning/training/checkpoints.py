@@ -202,7 +202,7 @@ class Checkpoints:
             (own / _PROGRESS).write_text(json.dumps(asdict(progress), indent=2) + "\n", encoding="utf-8")
 
         try:
-            _write_folder(path, write)
+            write_folder(path, write)
             self.settle(progress)
         except (OSError, SafetensorError) as error:  # safetensors has an error of its own for a full disk
             reason = getattr(error, "strerror", None) or error
@@ -249,7 +249,8 @@ def _read_progress(path: Path) -> Progress:
         ) from error
 
 
-def _write_folder(target: Path, write: Callable[[Path], None]) -> None:
+def write_folder(target: Path, write: Callable[[Path], None]) -> None:
+    """Have a folder written beside its place, fsynced and renamed; there must be none yet."""
     staging = make_staging_directory(target)
     try:
         write(staging)

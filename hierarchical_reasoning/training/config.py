@@ -15,7 +15,7 @@ Aggregation = Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean",
 """How the losses of tokens become one number, as verl names it."""
 KlReference = Literal["old", "start"]
 LrSchedule = Literal["constant", "linear"]
-Tracker = Literal["tensorboard", "trackio"]
+Tracker = Literal["tensorboard", "trackio", "wandb"]
 
 FOR_BUNDLED_PLANNER: dict[str, Any] = {
     "n_rows": 160,
@@ -43,6 +43,10 @@ class TrainingConfig(ReasoningConfig):
     n_rows: int = Field(64, ge=1)
     eval_rows: int = Field(100, ge=0)
     """0: no evaluation."""
+    val_before_train: bool = True
+    """Measure before the first update too."""
+    val_only: bool = False
+    """Measure, and train nothing."""
 
     epochs: int = Field(3, ge=1)
     batch_size: int = Field(4, ge=1)
@@ -84,6 +88,10 @@ class TrainingConfig(ReasoningConfig):
     """Updates between those that are printed; the log has them all."""
     report_to: tuple[Tracker, ...] = ()
     """Where figures go besides the log."""
+    project_name: str = Field("hierarchical-reasoning", min_length=1)
+    """Of the run, where figures go."""
+    experiment_name: str | None = Field(None, min_length=1)
+    """Of the run, where figures go; None: the last part of `output_dir`."""
 
     output_dir: Path
     max_concurrency: int = Field(128, ge=1)
@@ -120,8 +128,19 @@ class TrainingConfig(ReasoningConfig):
         return self.eval_file
 
     @property
+    def depends_on_length(self) -> bool:
+        """Whether how an update goes depends on how many there will be."""
+        return self.lr_schedule != "constant"
+
+    @property
     def problems_per_update(self) -> int:
+        """Learned from."""
         return self.batch_size * self.gradient_accumulation_steps
+
+    @property
+    def problems_rolled_out(self) -> int:
+        """For an update, before any is replaced."""
+        return self.problems_per_update
 
     def affecting_weights(self) -> dict[str, object]:
         """The settings that a resumed run must share: all that can change the weights after an update. Files stand for
@@ -130,8 +149,9 @@ class TrainingConfig(ReasoningConfig):
             "data_file", "eval_every", "save_every", "save_total_limit", "logging_steps", "report_to", "output_dir",
             "tree_model_path", "prompts_dir", "examples_file", "device", "tokens_per_pass", "gradient_checkpointing",
             "base_url", "api_key_env", "high_level_base_url", "high_level_api_key_env", "reasoner_patience",
+            "project_name", "experiment_name", "val_before_train", "val_only",
         }  # fmt: skip
-        if self.lr_schedule == "constant":
+        if not self.depends_on_length:
             free.add("epochs")
         same = self.model_dump(mode="json", exclude=free | HOW_ASKED)
         return same | {"bf16": self.computes_in_bf16}

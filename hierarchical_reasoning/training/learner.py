@@ -75,6 +75,9 @@ class Learner(Protocol[_Lesson, _Part]):
     async def attempt(self, problems: Sequence[Problem], mode: Mode) -> tuple[Episode, ...]:
         """One attempt at each problem, with the same draws at every evaluation. Raises as `gather`."""
 
+    async def reflect(self, gathered: Sequence[Gathered]) -> None:
+        """Learn what no gradient teaches, from what all processes gathered for an update, in their order."""
+
     def evaluated(
         self, update: int, mode: Mode, episodes: Sequence[Episode], seconds: float
     ) -> EvaluationRecord:
@@ -112,6 +115,9 @@ class Learner(Protocol[_Lesson, _Part]):
 
     def idle_loss(self, model: Any) -> torch.Tensor:
         """0, by a forward pass: for a process that has nothing to learn in a pass of all processes."""
+
+    def take_notes(self) -> tuple[str, ...]:
+        """What was done otherwise than asked, each thing once."""
 
     def memory(self) -> Mapping[str, Any]:
         """What a later update depends on besides weights, as JSON has it."""

@@ -68,6 +68,12 @@ class UpdateRecord:
     """Of these calls; None where a price is not known."""
     trees: dict[str, float] = field(default_factory=dict)
     """Sums over the trees that were grown, where rollouts are trees."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """Of the trees that were grown: `TreeMetrics.figures`."""
+    notes: list[str] = field(default_factory=list)
+    """What was done otherwise than asked; each thing once, where it was first done since the command began."""
+    temperature: float | None = None
+    """That rollouts were drawn at, before it was adapted to single tokens; None of a planner's."""
     kind: Literal["update"] = "update"
 
 
@@ -86,6 +92,8 @@ class EvaluationRecord:
     transitions: dict[str, dict[str, int]]
     """How often an option followed another; the first follows `START`."""
     seconds: float
+    notes: list[str] = field(default_factory=list)
+    """As an update's."""
     kind: Literal["evaluation"] = "evaluation"
 
     @property

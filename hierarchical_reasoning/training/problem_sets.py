@@ -58,6 +58,8 @@ def _read(
     )
     notes = [f"problems to train on: {note}" for note in everything.notes]
     problems = everything.problems if config.sample_id else everything.problems[: config.n_rows]
+    if config.eval_rows == 0 and config.val_only:
+        raise ConfigError("--val_only measures with held-out problems, and --eval_rows is 0; raise it")
     if config.eval_rows == 0:
         held_out: tuple[Problem, ...] = ()
         notes.append("--eval_rows 0: nothing is measured on held-out problems")

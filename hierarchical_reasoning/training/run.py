@@ -20,7 +20,9 @@ from hierarchical_reasoning.training.planner.assembly import TrainingParts
 from hierarchical_reasoning.training.planner.rollouts import Waiting
 from hierarchical_reasoning.training.schedule import count_updates
 from hierarchical_reasoning.training.sharding.launch import Launch
+from hierarchical_reasoning.training.trackers import tracked
 from hierarchical_reasoning.training.trainer import Parts, Trained, Training, silent
+from llm_backends.vllm_server import StartProgress
 
 _NEEDED = ("trl", "peft", "accelerate", "datasets")
 
@@ -95,15 +97,29 @@ def train_language_model(
     resume: bool = False,
     report: Callable[[Record], None] = silent,
     begins: Callable[[Training], None] = silent,
+    on_server: Callable[[StartProgress], None] = silent,
     stop_requested: Callable[[], int] = lambda: 0,
 ) -> Trained:
     """Train a language model to the end, or until it is asked to stop. Arguments and errors are those of
-    `train_planner`."""
+    `train_planner`, and
+
+    Args:
+        on_server: is told of a vLLM server that is started to act.
+
+    Raises:
+        ConfigError: there are several processes, and a vLLM server is to act.
+    """
     from hierarchical_reasoning.training.language_model.learner import LanguageModelLearner
 
+    if launch.processes > 1 and parts.config.framework == "vllm":
+        raise ConfigError(
+            f"--llm_framework vllm serves one process that trains, and {launch.processes} were started; start one, or "
+            "take --llm_framework local, with which each process acts by itself"
+        )
+    share = (launch.rank, launch.processes)
     return train(
         parts,
-        lambda weights: LanguageModelLearner(parts, weights, share=(launch.rank, launch.processes)),
+        lambda weights: LanguageModelLearner(parts, weights, share=share, on_server=on_server),
         portal,
         launch,
         resume=resume,
@@ -126,6 +142,7 @@ def train(
 ) -> Trained:
     """Train whatever `make_learner` makes. Arguments and errors are those of `train_planner`."""
     from hierarchical_reasoning.training import trl_host
+    from hierarchical_reasoning.training.measuring import MeasuringHost
     from hierarchical_reasoning.training.sharding import whole_models
 
     config = parts.config
@@ -152,5 +169,9 @@ def train(
             )
         with training:
             begins(training)
-            trl_host.train(training, arguments)
+            if config.val_only:
+                training.begin(MeasuringHost(training.learner))
+            else:
+                with tracked(config):
+                    trl_host.train(training, arguments)
             return training.result()

@@ -1,4 +1,4 @@
-"""Which problems an update takes, and what its draws are seeded by."""
+"""Which problems an update takes, and what its draws are seeded by and drawn at."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ class Batches:
         self.due = list(own)
         """The next batch; empty where there is none."""
         self.made = 0
+        self.wanted = min(len(own), math.ceil(config.problems_per_update / share[1]))
+        """Groups to learn from, at most."""
         self._spare: list[Problem] = []
         if config.filter_groups:
             taken = {problem.id for problem in everyones}
@@ -54,13 +56,25 @@ def draw_seed(seed: int, update: int) -> int:
     return random.Random(f"{seed}/update/{update}").getrandbits(32)
 
 
-def problem_order(n_problems: int, problems_per_update: int, epoch: int, seed: int) -> list[list[int]]:
+def problem_order(n_problems: int, problems_rolled_out: int, epoch: int, seed: int) -> list[list[int]]:
     """Which problems each update of an epoch takes, by their index; the last one takes what is left."""
     order = list(range(n_problems))
     random.Random(f"{seed}/epoch/{epoch}").shuffle(order)
-    return [order[start : start + problems_per_update] for start in range(0, n_problems, problems_per_update)]
+    return [order[start : start + problems_rolled_out] for start in range(0, n_problems, problems_rolled_out)]
 
 
 def count_updates(config: TrainingConfig, n_problems: int) -> int:
     """Of a whole run."""
-    return config.epochs * math.ceil(n_problems / config.problems_per_update)
+    return config.epochs * math.ceil(n_problems / config.problems_rolled_out)
+
+
+def exploration_temperature(initial: float, decay: float, update: int, updates: int) -> float:
+    """HATO's schedule (spec/000): initial * exp(-decay * progress), progress the share of updates that were made.
+
+    It depends on nothing else, so a resumed run goes on with the same temperatures.
+
+    Args:
+        update: the one that is due, from 1.
+        updates: of the whole run.
+    """
+    return initial * math.exp(-decay * (update - 1) / updates)

@@ -8,8 +8,9 @@ by its protocol alone; the one in use is TRL's trainer (:mod:`hierarchical_reaso
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,6 +46,7 @@ from hierarchical_reasoning.training.log import (
 from hierarchical_reasoning.training.report import Report, write_report
 from hierarchical_reasoning.training.schedule import count_updates, problem_order
 from hierarchical_reasoning.training.update_record import figures, update_record
+from llm_backends import EngineDiedError, TransientError
 from taxonomy.atomic import write_atomically
 
 _NOTHING = -1
@@ -55,7 +57,8 @@ _NOTHING = -1
 class Trained:
     """A training run that came to its end, or was stopped between two updates."""
 
-    last: Path
+    last: Path | None
+    """None where nothing was to be trained, with `val_only`."""
     best: Path | None
     """None where nothing was measured on held-out problems."""
     updates: int
@@ -128,6 +131,11 @@ class Training:
         self._share = share
         self._checkpoints = Checkpoints(config.output_dir, kept=config.save_total_limit)
         self.resumed_from: Checkpoint | None = self._checkpoints.find(parts.settings, resume=resume)
+        if self.resumed_from is not None and config.val_only:
+            raise ConfigError(
+                f"--val_only measures what training starts from, and --resume goes on from {self.resumed_from.path}, "
+                f"which was measured: its figures are in {config.output_dir / LOG_NAME}; leave one out"
+            )
         if self.resumed_from is not None and share[0] == 0:
             self._checkpoints.settle(self.resumed_from.progress)
         self.learner = make_learner(self.resumed_from)
@@ -169,7 +177,7 @@ class Training:
         ]
 
     def begin(self, host: Host) -> None:
-        """Take up the log, and measure what is trained where nothing was learned yet."""
+        """Take up the log, and where nothing was learned yet measure what is to be trained."""
         where = host.gather([self._done])
         if len(set(where)) > 1:
             raise ConfigError(
@@ -182,7 +190,7 @@ class Training:
             self._records = [record_from(fields) for fields in self._log.keep_until(kept)]
             self._files.keep_until(kept)
         host.wait()
-        if not self.resumed_from:
+        if not self.resumed_from and (self.config.val_before_train or self.config.val_only):
             self._evaluate(host, 0)
 
     def experience(self, host: Host, due: Due, problems: Sequence[int]) -> Experience:
@@ -194,7 +202,7 @@ class Training:
         self.learner.refresh(host.weights())
         everyones = [self.parts.problems[index] for index in due.problems]
         own = [self.parts.problems[index] for index in problems]
-        with failing_together(host):
+        with failing_together(host), self._going_on_later():
             experience: Experience = self._portal.call(self.learner.gather, due.number, own, everyones)
             if experience.episodes:
                 self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
@@ -207,7 +215,10 @@ class Training:
         """Record an update, measure and save where that is due. Returns whether the run is to stop here."""
         self._done = due.number
         self._learned = self._learned or bool(steps)
-        record = update_record(due, host.gather([experience.gathered]), steps, seconds)
+        gathered = host.gather([experience.gathered])
+        self._portal.call(self.learner.reflect, gathered)
+        record = update_record(due, gathered, steps, seconds)
+        record = replace(record, notes=self._new_notes(host))
         self._record(record)
         host.report(figures(record), due.number)
         last = due.number == self.updates
@@ -228,7 +239,7 @@ class Training:
         if self._written is None and self._share[0] == 0:
             self._written = write_report(self.config.output_dir)
         last = self._checkpoints.named(LAST)
-        if last is None:
+        if last is None and not self.config.val_only:
             raise TrainingError(f"no update was made, and there is no checkpoint in {self.config.output_dir}")
         return Trained(
             last=last,
@@ -269,7 +280,7 @@ class Training:
 
     def _order(self, epoch: int) -> list[list[int]]:
         return problem_order(
-            len(self.parts.problems), self.config.problems_per_update, epoch, self.config.seed
+            len(self.parts.problems), self.config.problems_rolled_out, epoch, self.config.seed
         )
 
     def _evaluate(self, host: Host, update: int) -> EvaluationRecord | None:
@@ -283,12 +294,13 @@ class Training:
         for mode in self.learner.modes:
             started = time.perf_counter()
             episodes: tuple[Episode, ...] = ()
-            with failing_together(host):
+            with failing_together(host), self._going_on_later():
                 if mine:
                     episodes = self._portal.call(self.learner.attempt, mine, mode)
                     self._files.write_evaluation(update, mode, episodes)
             everyone = host.gather(episodes)
             record = self.learner.evaluated(update, mode, everyone, time.perf_counter() - started)
+            record = replace(record, notes=self._new_notes(host))
             self._record(record)
             host.report({f"eval_{mode}_accuracy": record.accuracy}, update)
             first = first or record
@@ -310,6 +322,19 @@ class Training:
         with failing_together(host):
             if host.rank == 0:
                 self._checkpoints.save(state, lambda folder: self.learner.save(folder, weights))
+
+    def _new_notes(self, host: Host) -> list[str]:
+        return list(dict.fromkeys(host.gather(self.learner.take_notes())))
+
+    @contextmanager
+    def _going_on_later(self) -> Iterator[None]:
+        """Where what acts is gone, the error says from where to go on when it is back."""
+        try:
+            yield
+        except (TransientError, EngineDiedError) as error:
+            raise TrainingError(
+                f"rollouts cannot go on. {self.where_to_go_on()} {type(error).__name__}: {error}"
+            ) from error
 
     def _record(self, record: Record) -> None:
         if self._share[0] > 0:

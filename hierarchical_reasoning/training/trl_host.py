@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import os
 import time
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -24,10 +23,10 @@ from typing import Any, TypeVar
 
 import torch
 from datasets import Dataset
-from peft import LoraConfig, get_peft_model
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from trl import GRPOConfig, GRPOTrainer
 
+from hierarchical_reasoning.training.adapters import with_lora
 from hierarchical_reasoning.training.config import TrainingConfig
 from hierarchical_reasoning.training.errors import DivergedError
 from hierarchical_reasoning.training.host import Due, Step
@@ -62,7 +61,7 @@ def trl_arguments(config: TrainingConfig, launch: Launch, updates: int) -> GRPOC
     """How TRL is told of a run: the episodes of an update are a generation batch, each iteration on them a step."""
     processes = launch.processes
     on_cpu = config.device == "cpu" or not torch.cuda.is_available()
-    groups = math.ceil(config.problems_per_update / processes)
+    groups = math.ceil(config.problems_rolled_out / processes)
     arguments = GRPOConfig(
         output_dir=str(config.output_dir),
         per_device_train_batch_size=groups * _ROWS_PER_PROBLEM,
@@ -94,8 +93,8 @@ def trl_arguments(config: TrainingConfig, launch: Launch, updates: int) -> GRPOC
         save_strategy="no",
         eval_strategy="no",
         report_to=list(config.report_to) or "none",
-        run_name=config.output_dir.name,
-        project="hierarchical-reasoning",
+        run_name=config.experiment_name or config.output_dir.name,
+        project=config.project_name,
         seed=config.seed,
         disable_tqdm=True,
         log_level="error",
@@ -322,17 +321,7 @@ def _with_adapters(training: Training) -> Any:
     if not config.lora_r:
         return module
     alpha = 2 * config.lora_r if config.lora_alpha is None else config.lora_alpha
-    lora = LoraConfig(
-        r=config.lora_r,
-        lora_alpha=alpha,
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with warnings.catch_warnings(), torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by a name of old
-        model = get_peft_model(module, lora)
+    model = with_lora(module, r=config.lora_r, alpha=alpha, seed=config.seed)
     if training.resumed_from is not None:
         load_adapter_weights(model, training.resumed_from.adapter_tensors())
     return model
@@ -340,7 +329,7 @@ def _with_adapters(training: Training) -> Any:
 
 def _rows(due: Sequence[Due], config: TrainingConfig, processes: int) -> Dataset:
     """A row for each problem of each update; an update that is not full is filled up."""
-    size = math.ceil(config.problems_per_update / processes) * processes
+    size = math.ceil(config.problems_rolled_out / processes) * processes
     rows = [
         {"prompt": "", "update": update.number, "problem": problem}
         for update in due

@@ -9,6 +9,8 @@ from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
 from hierarchical_reasoning.training.host import Due, Step
 from hierarchical_reasoning.training.log import UpdateRecord, as_json
 from hierarchical_reasoning.training.sums import Sums
+from hierarchical_reasoning.trees.metrics import TreeMetrics
+from hierarchical_reasoning.values.base import Place
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,13 @@ class Gathered:
     generation_batches: int
     usage: RoleUsage
     seconds: float
+    temperature: float | None = None
+    """That rollouts were drawn at; None of a planner's."""
     trees: Mapping[str, float] = field(default_factory=dict)
     """Of trees, where rollouts are grown as such."""
+    metrics: TreeMetrics | None = None
+    places: Sequence[tuple[Place, float]] = ()
+    """Where thoughts stood, and the reward that the path came to: what values learn from."""
 
 
 def _added(counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -76,10 +83,18 @@ def update_record(due: Due, parts: Sequence[Gathered], steps: Sequence[Step], se
         calls=usage.calls - usage.from_cache,
         cost_usd=usage.cost_usd,
         trees=_added([part.trees for part in parts]),
+        metrics=_metrics(parts),
+        temperature=parts[0].temperature,
     )
+
+
+def _metrics(parts: Sequence[Gathered]) -> dict[str, float]:
+    found = [part.metrics for part in parts if part.metrics is not None]
+    return sum(found, TreeMetrics()).figures() if found else {}
 
 
 def figures(record: UpdateRecord) -> dict[str, float]:
     """What trackers draw."""
     values = {name: float(value) for name, value in as_json(record).items() if isinstance(value, int | float)}
-    return {name: value for name, value in values.items() if name != "update"}
+    of_trees = {f"trees/{name}": value for name, value in record.metrics.items()}
+    return {name: value for name, value in values.items() if name != "update"} | of_trees

@@ -1,4 +1,4 @@
-"""What leaves have, averaged over those below each node."""
+"""What leaves have, added up and averaged over those below each node."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ class LeafMean:
     """None where no leaf has one."""
 
 
+@dataclass(frozen=True)
+class LeafSum:
+    """Over the leaves at and below a node that have a value."""
+
+    count: int
+    total: Fraction
+    """Exact."""
+
+
 def leaf_means(tree: ReasoningTree, values: Mapping[int, float | None]) -> dict[int, LeafMean]:
     """For each node; in linear time.
 
@@ -32,6 +41,18 @@ def leaf_means(tree: ReasoningTree, values: Mapping[int, float | None]) -> dict[
     """
     if differing := set(tree.leaves()) ^ values.keys():
         raise ValueError(f"node {min(differing)} is a leaf without a value, or has a value and is no leaf")
+    return {
+        node_id: LeafMean(own.count, float(own.total / own.count) if own.count else None)
+        for node_id, own in leaf_sums(tree, values).items()
+    }
+
+
+def leaf_sums(tree: ReasoningTree, values: Mapping[int, float | None]) -> dict[int, LeafSum]:
+    """For each node; in linear time.
+
+    Args:
+        values: by leaf; a leaf that is left out, or has None, is in no sum.
+    """
     counts = dict.fromkeys(tree.nodes, 0)
     sums = dict.fromkeys(tree.nodes, Fraction(0))
     for leaf, value in values.items():
@@ -42,7 +63,4 @@ def leaf_means(tree: ReasoningTree, values: Mapping[int, float | None]) -> dict[
         if parent is not None:
             counts[parent] += counts[node_id]
             sums[parent] += sums[node_id]
-    return {
-        node_id: LeafMean(count, float(sums[node_id] / count) if count else None)
-        for node_id, count in counts.items()
-    }
+    return {node_id: LeafSum(count, sums[node_id]) for node_id, count in counts.items()}

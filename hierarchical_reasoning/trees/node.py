@@ -68,7 +68,7 @@ class Node:
     tokens: tuple[int, ...]
     """Empty where only text came, as from most hosted models."""
     text: str
-    """Of these tokens, decoded."""
+    """Of these tokens, decoded; of a search, what was thought or answered alone."""
     kind: NodeKind = "drawn"
     given: int = 0
     """How many tokens, from the first, were put there and not drawn: they are never trained; of the root, all."""

@@ -1,13 +1,14 @@
 """Trees as one HTML file that needs no network and runs no script.
 
 Model text is escaped, its control characters are written out, and a content security policy keeps the page from running
-or loading anything all the same. Branches fold. What goes on alone stands below what it follows, so that a long path is
-no deep nesting, which browsers cut off. The same trees give the same bytes.
+or loading anything all the same. Branches fold, and so does what is behind the beginning of a long text; what a search
+pruned is folded from the start, right below what it hung on. What goes on alone stands below what it follows, so that a
+long path is no deep nesting, which browsers cut off. The same trees give the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,32 +16,39 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from hierarchical_reasoning.trees.below import Below, leaves_below, sibling_rewards
+from hierarchical_reasoning.thought_colours import hue_of
+from hierarchical_reasoning.trees.below import Below, sibling_rewards
 from hierarchical_reasoning.trees.file import PlacedTree
 from hierarchical_reasoning.trees.node import Node
 from hierarchical_reasoning.trees.statistics import TreeStatistics, tree_statistics
-from hierarchical_reasoning.trees.tree import ReasoningTree
+from hierarchical_reasoning.trees.view import TreeView, grade_mark, score_figures
 from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
 
 _FOLDER = Path(__file__).parent
-_DEEPEST_FORK = 100
+_DEEPEST_FOLD = 100
 """Forks within forks that fold; below them, branches tell their depth instead. Browsers nest 512 elements at most."""
+_BEGINNING = 4000
+"""Characters of a text that are not folded."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A node; or, where there is none, the beginning (`opens`) or the end of a fork."""
+    """A node; or, where there is none, the beginning (`opens`) or the end of what folds."""
 
     node: Node | None = None
     below: Below | None = None
+    """None for what was pruned."""
     is_leaf: bool = False
+    is_chosen: bool = False
+    """It is on the path of the chosen leaf."""
     branch: tuple[int, int] | None = None
     """Its number among its siblings, and how many there are; None where it has none."""
     depth: int | None = None
     """Where the page does not show it by nesting."""
     opens: str | None = None
-    """What the fork holds."""
+    """What it holds that folds."""
+    is_folded: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class _Place:
 
     node_id: int
     depth: int = 0
-    forks: int = 0
+    folds: int = 0
     """In which it is nested."""
     branch: tuple[int, int] | None = None
 
@@ -64,11 +72,19 @@ class _Shown:
     statistics: str
     correct: tuple[int, ...]
     """Leaves."""
+    chosen: Node | None
+    pruned: str
+    """How many nodes were pruned, and why; empty where none was."""
     parts: tuple[_Part, ...]
 
 
 def trees_page(
-    trees: Sequence[PlacedTree], *, title: str, statistics: TreeStatistics, left_out: int = 0
+    trees: Sequence[PlacedTree],
+    *,
+    title: str,
+    statistics: TreeStatistics,
+    left_out: int = 0,
+    hide_pruned: bool = False,
 ) -> bytes:
     """The page, UTF-8.
 
@@ -77,6 +93,7 @@ def trees_page(
         title: of the page.
         statistics: of all trees, those left out included.
         left_out: how many trees are not among those shown.
+        hide_pruned: whether what was pruned is left out; it is counted all the same.
     """
     page = (
         _environment()
@@ -86,7 +103,8 @@ def trees_page(
             summary=statistics.in_words(),
             left_out=left_out,
             style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own
-            trees=[_shown(placed) for placed in trees],
+            has_chosen=any(placed.tree.chosen is not None for placed in trees),
+            trees=[_shown(placed, hide_pruned) for placed in trees],
         )
     )
     # A lone surrogate, which no UTF-8 can hold, becomes a reference that browsers show as a placeholder.
@@ -102,49 +120,94 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         autoescape=True,
     )
-    environment.filters.update(visible=visible, one_line=_one_line, counted=counted)
+    environment.filters.update(
+        visible=visible,
+        one_line=_one_line,
+        counted=counted,
+        parted=_parted,
+        degrees=lambda thought_type: round(360 * hue_of(thought_type)),
+        mark=grade_mark,
+        figures=score_figures,
+    )
     return environment
 
 
-def _shown(placed: PlacedTree) -> _Shown:
+def _shown(placed: PlacedTree, hide_pruned: bool) -> _Shown:
     tree = placed.tree
-    below = leaves_below(tree)
+    view = TreeView(tree, hide_pruned=hide_pruned)
     return _Shown(
         line=placed.line,
         problem_id=tree.problem_id,
         update=tree.update,
-        statistics=tree_statistics(tree, sibling_rewards(tree, below)).in_words(),
-        correct=tuple(leaf for leaf in tree.leaves() if below[leaf].correct),
-        parts=tuple(_parts(tree, below)),
+        statistics=tree_statistics(tree, sibling_rewards(tree, view.below)).in_words(),
+        correct=tuple(leaf for leaf in tree.leaves() if view.leads_to_correct(leaf)),
+        chosen=None if tree.chosen is None else tree.node(tree.chosen),
+        pruned=_pruned_in_words(view),
+        parts=tuple(_parts(view)),
     )
 
 
-def _parts(tree: ReasoningTree, below: Mapping[int, Below]) -> Iterator[_Part]:
-    waiting: list[_Place | None] = [_Place(tree.root)]
+def _pruned_in_words(view: TreeView) -> str:
+    reasons = "; ".join(f"{why}: {count:,}" for why, count in view.why_pruned())
+    if not reasons:
+        return ""
+    return (
+        f"{counted(len(view.tree.pruned), 'node')} pruned{', not shown' if view.hidden else ''} ({reasons})"
+    )
+
+
+def _parts(view: TreeView) -> Iterator[_Part]:
+    waiting: list[_Place | _Part] = [_Place(view.tree.root)]
     while waiting:
         place = waiting.pop()
-        if place is None:
-            yield _Part()
+        if isinstance(place, _Part):
+            yield place
             continue
-        node_id = place.node_id
         yield _Part(
-            node=tree.node(node_id),
-            below=below[node_id],
-            is_leaf=tree.is_leaf(node_id),
+            node=view.node(place.node_id),
+            below=view.below.get(place.node_id),
+            is_leaf=not view.children(place.node_id),
+            is_chosen=place.node_id in view.chosen_path,
             branch=place.branch,
-            depth=place.depth if place.forks >= _DEEPEST_FORK else None,
+            depth=place.depth if place.folds >= _DEEPEST_FOLD else None,
         )
-        children = tree.children(node_id)
-        forked = len(children) > 1
-        nested = forked and place.forks < _DEEPEST_FORK
-        if nested:
-            of_leaves = f"{below[node_id].correct:,} of {below[node_id].leaves:,} leaves correct"
-            yield _Part(opens=f"{len(children):,} branches, {of_leaves}")
-            waiting.append(None)
-        waiting.extend(
-            _Place(child, place.depth + 1, place.forks + nested, (number, len(children)) if forked else None)
-            for number, child in reversed(list(enumerate(children, start=1)))
-        )
+        waiting.extend(reversed(list(_following(view, place))))
+
+
+def _following(view: TreeView, place: _Place) -> Iterator[_Place | _Part]:
+    """What is below a node: what was pruned there, folded; then its branches, or what goes on alone."""
+    if view.node(place.node_id).pruned is not None:
+        branches = view.children(place.node_id)
+    else:
+        if pruned := view.pruned(place.node_id):
+            yield from _folding(place, pruned, _Part(opens=f"{len(pruned):,} pruned", is_folded=True))
+        branches = view.kept(place.node_id)
+    if len(branches) > 1:
+        below = view.below.get(place.node_id)
+        correct = "" if below is None else f", {below.correct:,} of {below.leaves:,} leaves correct"
+        yield from _folding(place, branches, _Part(opens=f"{len(branches):,} branches{correct}"))
+    elif branches:
+        yield _Place(branches[0], place.depth + 1, place.folds)
+
+
+def _folding(place: _Place, children: Sequence[int], opening: _Part) -> Iterator[_Place | _Part]:
+    nested = place.folds < _DEEPEST_FOLD
+    if nested:
+        yield opening
+    for number, child in enumerate(children, start=1):
+        branch = None if opening.is_folded else (number, len(children))
+        yield _Place(child, place.depth + 1, place.folds + nested, branch)
+    if nested:
+        yield _Part()
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """The beginning of a text, up to a blank if there is one near, and the rest; empty where there is none."""
+    if len(text) <= _BEGINNING:
+        return text, ""
+    blank = max(text.rfind(" ", _BEGINNING // 2, _BEGINNING), text.rfind("\n", _BEGINNING // 2, _BEGINNING))
+    end = blank + 1 if blank >= 0 else _BEGINNING
+    return text[:end], text[end:]
 
 
 def _one_line(text: str) -> str:

@@ -33,6 +33,8 @@ def as_record(tree: ReasoningTree) -> dict[str, Any]:
         "next_id": tree.next_id,
         "nodes": [_node_record(node) for node in tree.nodes.values()],
         **({"pruned": [_node_record(node) for node in tree.pruned.values()]} if tree.pruned else {}),
+        **({} if tree.sample is None else {"sample": tree.sample}),
+        **({} if tree.chosen is None else {"chosen": tree.chosen}),
     }
 
 
@@ -52,6 +54,8 @@ def tree_from(record: object) -> ReasoningTree:
         pruned=[_node(node) for node in read.pruned],
         next_id=read.next_id,
         update=read.update,
+        sample=read.sample,
+        chosen=read.chosen,
     )
 
 
@@ -112,6 +116,8 @@ class _TreeRecord(BaseModel):
     next_id: int
     nodes: list[_NodeRecord]
     pruned: Annotated[list[_NodeRecord], Field(default_factory=list)]
+    sample: int | None = None
+    chosen: int | None = None
 
 
 def _node(record: _NodeRecord) -> Node:

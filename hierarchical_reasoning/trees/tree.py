@@ -25,11 +25,19 @@ class ReasoningTree:
     """The id of the root in every tree."""
 
     def __init__(
-        self, problem_id: str, prompt_tokens: Sequence[int], prompt_text: str, *, update: int | None = None
+        self,
+        problem_id: str,
+        prompt_tokens: Sequence[int],
+        prompt_text: str,
+        *,
+        update: int | None = None,
+        sample: int | None = None,
     ) -> None:
         tokens = tuple(prompt_tokens)
         prompt = Node(self.root, None, tokens, prompt_text, kind="prompt", given=len(tokens))
         self._begin(problem_id, update, [prompt], (), next_id=1)
+        self.sample = sample
+        """Which of several independent attempts at the problem it is of; None where that is not told."""
 
     @classmethod
     def from_nodes(
@@ -40,15 +48,22 @@ class ReasoningTree:
         pruned: Iterable[Node] = (),
         next_id: int,
         update: int | None = None,
+        sample: int | None = None,
+        chosen: int | None = None,
     ) -> ReasoningTree:
-        """The tree that had these nodes, in any order that keeps that of children, and had pruned those.
+        """The tree that had these nodes, in any order that keeps that of children, had pruned those, and chosen that
+        leaf.
 
         Raises:
             ValueError: they are no tree: an id twice, none that is the root, an unknown parent, a cycle, a graded node
-                with children; `next_id` is taken; or a node is pruned and says nothing of it.
+                with children; `next_id` is taken; a node is pruned and says nothing of it; or `chosen` is no leaf.
         """
         tree = cls.__new__(cls)
         tree._begin(problem_id, update, nodes, pruned, next_id=next_id)
+        tree.sample = sample
+        if chosen is not None and chosen not in tree._nodes:
+            raise ValueError(f"`chosen` is {chosen}, and the tree has no such node")
+        tree.choose(chosen)
         return tree
 
     def _begin(
@@ -66,6 +81,7 @@ class ReasoningTree:
         self._nodes: dict[int, Node] = {}
         self._children: dict[int, list[int]] = {}
         self._next_id = next_id
+        self._chosen: int | None = None
         for node in nodes:
             if node.id in self._nodes:
                 raise ValueError(f"`id` {node.id} is that of two nodes; ids must differ")
@@ -121,6 +137,11 @@ class ReasoningTree:
         return MappingProxyType(self._pruned)
 
     @property
+    def chosen(self) -> int | None:
+        """The leaf that the search answers with; None where none was chosen."""
+        return self._chosen
+
+    @property
     def next_id(self) -> int:
         """That of the node added next."""
         return self._next_id
@@ -129,7 +150,7 @@ class ReasoningTree:
         return len(self._nodes)
 
     def __eq__(self, other: object) -> bool:
-        """Whether everything is the same: nodes, their order, and the id that comes next."""
+        """Whether everything is the same: nodes, their order, what was chosen, and the id that comes next."""
         if not isinstance(other, ReasoningTree):
             return NotImplemented
         return self._contents() == other._contents()
@@ -138,7 +159,7 @@ class ReasoningTree:
 
     def _contents(self) -> tuple[object, ...]:
         nodes = [*self._nodes.values(), *self._pruned.values()]
-        return self.problem_id, self.update, self._next_id, nodes
+        return self.problem_id, self.update, self.sample, self._next_id, self._chosen, nodes
 
     def node(self, node_id: int) -> Node:
         try:
@@ -161,10 +182,11 @@ class ReasoningTree:
         """Add a node behind the children that `parent` has; returns its id. The arguments are the fields of `Node`.
 
         Raises:
-            ValueError: the fields contradict each other, or `parent` is graded.
+            ValueError: the fields contradict each other, or `parent` is graded or chosen.
         """
-        if self.node(parent).leaf is not None:
-            raise ValueError(f"node {parent} is graded, and takes no children")
+        if self.node(parent).leaf is not None or parent == self._chosen:
+            is_what = "chosen" if parent == self._chosen else "graded"
+            raise ValueError(f"node {parent} is {is_what}, and takes no children")
         node = Node(
             id=self._next_id,
             parent=parent,
@@ -198,8 +220,21 @@ class ReasoningTree:
         """Say what a search thinks of a node now."""
         self._nodes[node_id] = replace(self.node(node_id), scores=scores)
 
+    def choose(self, node_id: int | None) -> None:
+        """Say which leaf the search answers with, in place of the one chosen before; None: none any more.
+
+        Raises:
+            ValueError: it is no leaf.
+        """
+        if node_id is not None and not self.is_leaf(node_id):
+            raise ValueError(
+                f"node {node_id} is no leaf, and cannot be chosen; what is chosen ends a rollout"
+            )
+        self._chosen = node_id
+
     def split(self, node_id: int, at_token: int, at_character: int) -> int:
-        """Cut a node in two as `Node.cut` does; returns the id of the tail, which takes the children.
+        """Cut a node in two as `Node.cut` does; returns the id of the tail, which takes the children, and is chosen
+        where the node was.
 
         Raises:
             ValueError: there is no such place in the node, or it is the root.
@@ -212,6 +247,8 @@ class ReasoningTree:
             self._nodes[child] = replace(self._nodes[child], parent=tail.id)
         for gone in [gone for gone in self._pruned.values() if gone.parent == node_id]:
             self._pruned[gone.id] = replace(gone, parent=tail.id)
+        if self._chosen == node_id:
+            self._chosen = tail.id
         self._next_id += 1
         return tail.id
 
@@ -219,7 +256,7 @@ class ReasoningTree:
         """Remove a node and all below it, what was pruned there too. A parent that loses its last child is a leaf.
 
         Raises:
-            ValueError: it is the root.
+            ValueError: it is the root, or what was chosen is below it.
         """
         removed = {node.id for node in self._take_out(node_id)}
         for gone in self._pruned_below(removed):
@@ -229,7 +266,7 @@ class ReasoningTree:
         """Remove a node and all below it, and remember them as pruned; returns how many these are.
 
         Raises:
-            ValueError: it is the root, or no reason is given.
+            ValueError: it is the root, what was chosen is below it, or no reason is given.
         """
         if not why:
             raise ValueError(f"node {node_id} is pruned without a reason; say `why`")
@@ -254,6 +291,10 @@ class ReasoningTree:
         if parent is None:
             raise ValueError("the root cannot be removed; drop the whole tree instead")
         taken = [self._nodes[found] for found in self.walk(node_id)]
+        if any(node.id == self._chosen for node in taken):
+            raise ValueError(
+                f"node {self._chosen} is chosen, and node {node_id} on its path; choose another one first"
+            )
         self._children[parent].remove(node_id)
         for node in taken:
             del self._nodes[node.id], self._children[node.id]

@@ -12,6 +12,12 @@ from hierarchical_reasoning.trees.tree import ReasoningTree
 from taxonomy.atomic import written_atomically
 
 
+def tree_line(tree: ReasoningTree) -> bytes:
+    """A tree as a line of a file, its end included."""
+    line = json.dumps(as_record(tree), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return line.encode() + b"\n"
+
+
 def write_trees(path: Path, trees: Iterable[ReasoningTree]) -> None:
     """A tree a line, as `TreeFile` reads them; the file is whole or not there.
 
@@ -21,8 +27,7 @@ def write_trees(path: Path, trees: Iterable[ReasoningTree]) -> None:
     try:
         with written_atomically(path) as file:
             for tree in trees:
-                line = json.dumps(as_record(tree), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-                file.write(line.encode() + b"\n")
+                file.write(tree_line(tree))
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}); make room, or choose another place"

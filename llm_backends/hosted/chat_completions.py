@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
 from llm_backends.errors import MalformedReplyError, UnsupportedError
 from llm_backends.hosted import in_words
 from llm_backends.hosted.backend import HostedBackend, room_for
+from llm_backends.hosted.embeddings import EMBEDDINGS_AT_ONCE, read_embeddings
 from llm_backends.hosted.json_schemas import choice_schema, closed_schema
 from llm_backends.hosted.parameters import MAX_TOKENS_NAMES
 from llm_backends.hosted.probabilities import choice_probabilities
 from llm_backends.hosted.reading import ServerReply, read_chat_completion
 from llm_backends.hosted.sdk_errors import Refusal
 from llm_backends.hosted.seeds import seed_of
-from llm_backends.types import Completion, FinishReason, Request
+from llm_backends.types import Completion, FinishReason, Request, Spent, Usage
 
 _CHOICE_ALTERNATIVES = 20
 """Alternatives to each token that are asked for to tell the probabilities of choices: the most that is allowed."""
@@ -31,11 +34,38 @@ class ChatCompletionsBackend(HostedBackend):
     constrains_choices: ClassVar[bool] = False
     """The server has a way of its own to allow nothing but the choices, without JSON around them."""
 
+    _embeddings_path: ClassVar[str] = "/embeddings"
     _max_tokens_name: str = "max_tokens"
 
     @abstractmethod
     def _path(self) -> str:
         """Where chat completions are, from the client's base URL."""
+
+    async def embed(self, texts: Sequence[str], *, role: str) -> list[list[float]]:
+        """The server's vectors of texts, in their order, by this backend's model, which must be one for embeddings.
+
+        Limited and retried as completions are, and accounted for, but not kept in the cache of replies.
+
+        :param texts: none of them blank, which servers refuse.
+        :param role: whom the meter names.
+        :raises BackendError: the server cannot be reached, or refuses.
+        """
+
+        async def embed_batch(batch: Sequence[str]) -> list[list[float]]:
+            body = {"model": self.model_name, "input": list(batch), "encoding_format": "float"}
+
+            async def once() -> tuple[list[list[float]], Usage]:
+                reply = await self.post(self._embeddings_path, body, retried=False)
+                return read_embeddings(reply, len(batch))
+
+            repeats: Counter[str] = Counter()
+            vectors, usage = await self._retried(once, repeats)
+            self.meter.add(role, Spent(1, usage, repeats=dict(repeats)))
+            return vectors
+
+        starts = range(0, len(texts), EMBEDDINGS_AT_ONCE)
+        batches = await asyncio.gather(*(embed_batch(texts[at : at + EMBEDDINGS_AT_ONCE]) for at in starts))
+        return [vector for batch in batches for vector in batch]
 
     async def _answer(self, body: dict[str, Any]) -> ServerReply:
         return read_chat_completion(await self._call("post", self._path(), body))

@@ -28,6 +28,7 @@ class TogetherBackend(ChatCompletionsBackend):
 
     name = "together"
     _models_path = "/v1/models"
+    _embeddings_path = "/v1/embeddings"
     takes_top_k = True
 
     def __init__(

@@ -80,7 +80,7 @@ class VLLMTokenSampler:
         """
         check_fits(len(prefix), max_new_tokens, self.context_length)
         if settings.adaptive is not None and not self._adapts:
-            await self._check_adapts()
+            await self.check_adapts()
         body = self._body(prefix, settings, seed, max_new_tokens)
         return read_stream(await self._backend.post(_PATH, body), settings.n_top)
 
@@ -114,9 +114,12 @@ class VLLMTokenSampler:
                 )
         finally:
             await self._backend.post(f"{root}/resume", retried=False)
-        await self._check_weights(probe)
+        await self.check_weights(probe)
 
-    async def _check_weights(self, probe: Probe) -> None:
+    async def check_weights(self, probe: Probe) -> None:
+        """
+        :raises UnsupportedError: the server does not draw from the weights that the probe is of.
+        """
         greedy = StreamSettings(temperature=0.0, n_top=len(probe.top))
         stream = await self.draw(probe.prefix, greedy, seed=0, max_new_tokens=1)
         told = dict(stream.top[0])
@@ -152,9 +155,12 @@ class VLLMTokenSampler:
             body["vllm_xargs"] = {ADAPTIVE_TEMPERATURE_FIELD: list(settings.adaptive.numbers())}
         return body
 
-    async def _check_adapts(self) -> None:
+    async def check_adapts(self) -> None:
         """A server without our logits processor would ignore its field without a word, so it is sent one that the
-        processor refuses."""
+        processor refuses.
+
+        :raises UnsupportedError: it does not.
+        """
         body = self._body([min(self._end_ids)], StreamSettings(), 0, 1)
         try:
             await self._backend.post(_PATH, body | {"vllm_xargs": {ADAPTIVE_TEMPERATURE_FIELD: "?"}})

@@ -25,7 +25,7 @@ from llm_backends.errors import BadRequestError, ContextLengthError
 from llm_backends.local.batch import Batch
 from llm_backends.local.engine import Engine
 from llm_backends.local.jobs import Job, Outcome
-from llm_backends.local.loading import DtypeName, load_model
+from llm_backends.local.loading import DtypeName, LoadedModel, load_model
 from llm_backends.local.prefix_store import PrefixStore
 from llm_backends.local.sampling import stream_seed
 from llm_backends.model_files import model_files
@@ -148,6 +148,11 @@ class LocalBackend(Backend):
 
     async def aclose(self) -> None:
         await asyncio.to_thread(self._engine.close)
+
+    @property
+    def model(self) -> LoadedModel:
+        """For those who compute with it themselves."""
+        return self._model
 
     @property
     def end_ids(self) -> frozenset[int]:

@@ -42,11 +42,11 @@ class ChatFormat:
 
         :raises BadRequestError: the template refuses the conversation.
         """
-        return self._ids(self._render(messages, completion=completion))
+        return self.text_ids(self._render(messages, completion=completion))
 
     def option_ids(self, option: str) -> list[int]:
         """The tokens of a reply that is exactly `option`, the one that ends the turn included."""
-        return [*self._ids(option), self.end_of_turn_id]
+        return [*self.text_ids(option), self.end_of_turn_id]
 
     def text(self, token_ids: Sequence[int]) -> str:
         """The text of exactly these tokens, special tokens left out."""
@@ -60,7 +60,8 @@ class ChatFormat:
         text: str = self._tokenizer.decode([token_id], clean_up_tokenization_spaces=False)
         return text
 
-    def _ids(self, text: str) -> list[int]:
+    def text_ids(self, text: str) -> list[int]:
+        """The tokens of a text alone, with none before or behind it."""
         ids: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return ids
 
@@ -83,7 +84,7 @@ class ChatFormat:
         sequence."""
         conversation = (Message("user", "the question"), Message("assistant", _PROBE))
         _, _, after = self._render(conversation, completion=False).rpartition(_PROBE)
-        for token_id in self._ids(after):
+        for token_id in self.text_ids(after):
             if token_id in self.eos_ids:
                 return token_id
         if self._tokenizer.eos_token_id is None:

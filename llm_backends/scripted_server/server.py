@@ -20,6 +20,7 @@ from typing import Any
 from typing_extensions import Self
 
 from llm_backends.scripted_server.dialects import error_body, models_body, reply_body, too_long, unknown_model
+from llm_backends.scripted_server.embeddings import Embedded, check_embeddings, embeddings_body
 from llm_backends.scripted_server.formats import RefusedError, check_body
 from llm_backends.scripted_server.http11 import HttpAnswer, HttpConnection, HttpRequest
 from llm_backends.scripted_server.replies import (
@@ -39,14 +40,15 @@ from llm_backends.scripted_server.replies import (
 )
 
 _KEY_HEADERS = ("authorization", "x-api-key")
+_EMBEDDINGS = "/embeddings"
 _METRICS = "# TYPE vllm:num_requests_running gauge\nvllm:num_requests_running {running}\n"
 
 
 class ScriptedServer:
     """The server; a context manager, or `start` and `stop`.
 
-    Chat completions are answered at `/v1/chat/completions`, Anthropic's messages at `/v1/messages`; besides there
-    are `/v1/models`, `/health` and `/metrics`.
+    Chat completions are answered at `/v1/chat/completions`, Anthropic's messages at `/v1/messages`, embeddings at
+    `/v1/embeddings`; besides there are `/v1/models`, `/health` and `/metrics`.
     """
 
     def __init__(
@@ -157,7 +159,7 @@ class ScriptedServer:
 
     async def _answer(self, request: HttpRequest) -> HttpAnswer:
         path = request.path.removeprefix("/v1")
-        if request.method == "POST" and path in ("/chat/completions", "/messages"):
+        if request.method == "POST" and path in ("/chat/completions", "/messages", _EMBEDDINGS):
             return await self._answer_call(request, "anthropic" if path == "/messages" else self._dialect)
         if path == "/models" and self._models_fault is not None:
             return self._failure_of(self._models_fault, self._dialect)
@@ -194,13 +196,17 @@ class ScriptedServer:
 
     async def _answer_in_time(self, call: Call, dialect: Dialect) -> HttpAnswer:
         fault = self.faults.get(call.index)
-        answer: Answer = self._checked(call, dialect) if fault is None or isinstance(fault, Stall) else fault
+        answer: Answer | Embedded = (
+            self._checked(call, dialect) if fault is None or isinstance(fault, Stall) else fault
+        )
         if isinstance(fault, Stall):
             call.fault = "Stall"
             await asyncio.sleep(fault.seconds)
         if isinstance(answer, Stall):
             await asyncio.sleep(answer.seconds)
             answer = first_option(call)
+        if isinstance(answer, Embedded):
+            return HttpAnswer.of_json(200, answer.body)
         if not isinstance(answer, (str, Reply)) and call.fault is None:
             call.fault = type(answer).__name__
         if isinstance(answer, Status):
@@ -223,19 +229,22 @@ class ScriptedServer:
         body = error_body(dialect, status.code, status.message, status.error_code, status.param)
         return HttpAnswer.of_json(status.code, body, status.headers)
 
-    def _checked(self, call: Call, dialect: Dialect) -> Answer:
+    def _checked(self, call: Call, dialect: Dialect) -> Answer | Embedded:
         """The reply to a request that is right, or the refusal of one that is not."""
         if not call.key_right:
             call.fault = "refused"
             return Status(401, "Incorrect API key provided.", "invalid_api_key")
+        embeds = call.path.endswith(_EMBEDDINGS)
         try:
-            check_body(dialect, call.body)
+            check_embeddings(call.body) if embeds else check_body(dialect, call.body)
         except RefusedError as refusal:
             call.fault = "refused"
             return Status(400, str(refusal), refusal.code, refusal.param)
         if call.body.get("model") not in self.models:
             call.fault = "refused"
             return Status(404, *unknown_model(dialect, str(call.body.get("model"))), param="model")
+        if embeds:
+            return Embedded(embeddings_body(call.body))
         prompt_tokens = _prompt_tokens(call)
         if prompt_tokens >= self._max_model_len:
             call.fault = "refused"

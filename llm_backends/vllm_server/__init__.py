@@ -4,7 +4,7 @@ from llm_backends.vllm_server.launch import StartProgress, stop_server
 from llm_backends.vllm_server.options import DEFAULT_MODEL, DEFAULT_PORT, ServerOptions, parse_gpus
 from llm_backends.vllm_server.probe import CheckStep, ServedModel, ServerCheck, check_server
 from llm_backends.vllm_server.registry import ServerRecord, ServerRegistry
-from llm_backends.vllm_server.servers import RunningServer, ensure_server, start_server
+from llm_backends.vllm_server.servers import RunningServer, ensure_server, own_server, start_server
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -19,6 +19,7 @@ __all__ = [
     "StartProgress",
     "check_server",
     "ensure_server",
+    "own_server",
     "parse_gpus",
     "start_server",
     "stop_server",

@@ -63,6 +63,8 @@ class ServerOptions:
     """The name by which clients ask for the model; None takes the model's name as given."""
     trust_remote_code: bool = False
     """Run code that comes with the model."""
+    takes_weights: bool = False
+    """Others can be loaded while it runs, by whoever reaches its port."""
     arguments: tuple[str, ...] = ()
     """Further arguments for vLLM, as they are."""
     python: Path | None = None

@@ -57,6 +57,8 @@ def plan_launch(
     gpus, notes = _choose_gpus(options, hardware, environment)
     own = {name: value for name, value in environment.items() if name not in _OURS_ALONE}
     own["PYTHONUNBUFFERED"] = "1"
+    if options.takes_weights:
+        own["VLLM_SERVER_DEV_MODE"] = "1"
     if any(ADAPTIVE_TEMPERATURE in argument for argument in options.arguments):
         own["PYTHONPATH"] = os.pathsep.join(filter(None, (str(FOLDER), own.get("PYTHONPATH"))))
         own["VLLM_USE_V2_MODEL_RUNNER"] = "0"

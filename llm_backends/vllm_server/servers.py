@@ -85,7 +85,16 @@ class RunningServer:
             for line in tail.read_new():
                 on_line(line)
             await asyncio.sleep(_POLL_S if running else 0.0)
-        raise EngineDiedError(with_log_end(f"the vLLM server on port {self.record.port} ended", self.record))
+        self.check_runs()
+
+    def check_runs(self) -> None:
+        """
+        :raises EngineDiedError: the server ended by itself; with the end of its log.
+        """
+        if not self.record.runs:
+            raise EngineDiedError(
+                with_log_end(f"the vLLM server on port {self.record.port} ended", self.record)
+            )
 
     async def close(self) -> bool:
         """Give it back. One that a run started is stopped with the last run that uses it; others stay.
@@ -161,6 +170,28 @@ async def ensure_server(
         record, served = await launch_server(
             model, options, on_progress, registry, hardware=hardware, user=user
         )
+    return RunningServer(record, served, registry, started_here=True, user=user)
+
+
+async def own_server(
+    model: str,
+    options: ServerOptions,
+    on_progress: OnProgress,
+    *,
+    registry: ServerRegistry | None = None,
+    hardware: Hardware | None = None,
+) -> RunningServer:
+    """A new server that this process does not share, so that it may change the weights; closing it stops it.
+
+    One with the same model that a killed process had for itself is stopped first. Parameters and errors are those of
+    `start_server`.
+    """
+    registry = registry or ServerRegistry()
+    user = ServerUser(identity_of_child(os.getpid()), uuid.uuid4().hex)
+    for left in registry.records():
+        if left.model == resolve_model(model) and left.auto_started and not left.living_users:
+            await stop_server(left, registry)
+    record, served = await launch_server(model, options, on_progress, registry, hardware=hardware, user=user)
     return RunningServer(record, served, registry, started_here=True, user=user)
 
 

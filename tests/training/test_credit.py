@@ -15,17 +15,20 @@ from hypothesis import strategies as st
 from made_up_trees import path_tree, trees
 
 from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.rewards import RewardWeights, back_up
 from hierarchical_reasoning.training.credit import (
     NO_GROUP,
+    Credit,
     CreditRule,
+    HierarchicalCredit,
     descendant_mean_credit,
     outcome_credit,
     token_advantages,
 )
 from hierarchical_reasoning.training.estimators import Estimator, centred, scaled, token_level
-from hierarchical_reasoning.trees import Leaf, ReasoningTree
+from hierarchical_reasoning.trees import Leaf, ReasoningTree, Scores
 
-RULES: list[CreditRule] = [outcome_credit, descendant_mean_credit]
+RULES: list[CreditRule] = [outcome_credit, descendant_mean_credit, HierarchicalCredit(RewardWeights())]
 ESTIMATORS: dict[str, Estimator] = {
     "centred": centred,
     "scaled": scaled,
@@ -169,6 +172,61 @@ def test_descendant_mean_credit_compares_siblings_by_their_leaves(name: str, tre
         assert credit.reward_N[i] == pytest.approx(means.get(node, math.nan), nan_ok=True)
 
 
+@pytest.mark.parametrize("name", ESTIMATORS)
+@given(tree=trees())
+@settings(max_examples=60)
+def test_hierarchical_credit_compares_the_totals_of_siblings(name: str, tree: ReasoningTree) -> None:
+    rewards, weights = tree.rewards(), RewardWeights(0.3, 0.6, 0.4)
+    before = list(tree.nodes.values())
+    credit = HierarchicalCredit(weights)(tree, rewards, ESTIMATORS[name])
+    assert list(tree.nodes.values()) == before  # it only looks
+    back_up(tree, rewards, weights)
+    totals = {
+        node.id: node.scores.total
+        for node in tree.nodes.values()
+        if node.scores and any(rewards[leaf] is not None for leaf in tree.descendant_leaves(node.id))
+    }
+    expected = dict.fromkeys(tree.nodes, 0.0)
+    for parent in tree.nodes:
+        children = [child for child in tree.children(parent) if child in totals]
+        if len(children) > 1:
+            drawn = [tree.node(child).drawn for child in children]
+            expected.update(
+                zip(children, plain(name, [totals[child] for child in children], drawn), strict=True)
+            )
+    found = dict(zip(credit.node_N, credit.advantage_N.tolist(), strict=True))
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    for i, node in enumerate(credit.node_N):
+        compared = node in totals and node != tree.root
+        assert credit.group_N[i] == (tree.node(node).parent if compared else NO_GROUP)
+        assert credit.weight_N[i] == compared
+        assert credit.reward_N[i] == pytest.approx(totals.get(node, math.nan), nan_ok=True)
+
+
+def test_hierarchical_credit_by_hand() -> None:
+    """A branch with a right and a wrong leaf, and one with two wrong ones."""
+    tree = tree_of([1.0, 0.0], [0.0, 0.0])
+    for node, local in {1: 0.2, 2: 0.5, 4: 0.7, 5: 0.5, 6: 0.5}.items():
+        tree.score(node, Scores(local=local, path=9.0, causal=9.0, total=9.0))
+    credit = HierarchicalCredit(RewardWeights())(tree, tree.rewards(), centred)
+    # Of node 1: local 0.2, path 1, causal 1/2 - 0. Of its leaf 2: causal 1 - 0. Of the others path and causal are 0.
+    totals = [0.5 + 0.1 / 4, 0.08 + 0.5 + 0.05, 0.2 + 0.5 + 0.1, 0.0, 0.28, 0.2, 0.2]
+    assert credit.reward_N.tolist() == pytest.approx(totals)
+    half, of_leaves = (0.63 - 0.28) / 2, (0.8 - 0.0) / 2
+    assert credit.advantage_N.tolist() == pytest.approx([0, half, of_leaves, -of_leaves, -half, 0, 0])
+    assert credit.advantage_N[5:].tolist() == [0.0, 0.0]  # no spread
+
+
+def test_local_rewards_alone_can_tell_siblings_apart_and_need_a_weight_for_it() -> None:
+    tree = tree_of([1.0], [1.0])
+    for node, local in {1: 0.9, 3: 0.1}.items():
+        tree.score(node, Scores(local=local))
+    for weights, expected in ((RewardWeights(), [1.0, -1.0]), (RewardWeights(alpha=0.0), [0.0, 0.0])):
+        credit = HierarchicalCredit(weights)(tree, tree.rewards())
+        assert credit.advantage_N[[1, 3]].tolist() == pytest.approx(expected)
+        assert credit.advantage_N[[0, 2, 4]].tolist() == [0.0] * 3  # the root, and leaves that are alone
+
+
 def tree_of(*rewards: list[float | None]) -> ReasoningTree:
     """A branch for each list, below it a leaf for each reward."""
     tree = ReasoningTree("p", [1, 2], "?")
@@ -198,11 +256,13 @@ def test_shared_tokens_have_the_mean_advantage_of_their_leaves_and_their_number(
     credit = outcome_credit(tree, tree.rewards(), centred)
     assert credit.node_N == (0, 1, 2, 3, 4, 5, 6)
     assert credit.advantage_N.tolist() == [0, 0.25, 0.25, 0.25, -0.25, -0.75, 0.25]
+    assert credit.negative_N.tolist() == [0, 0, 0, 0, -0.375, -0.75, 0]
     assert credit.weight_N.tolist() == [0, 2, 1, 1, 2, 1, 1]
     assert credit.group_N.tolist() == [-1, -1, 0, 0, -1, 0, 0]
     assert credit.grouped_rewards() == [[1.0, 1.0, 0.0, 1.0]]
     tokens = token_advantages(tree, credit)
     assert tokens[4].advantage_T.tolist() == [0, -0.25, -0.25]  # the first was given
+    assert tokens[4].negative_T.tolist() == [0, -0.375, -0.375]
     assert tokens[4].weight_T.tolist() == [0, 2, 2]
     assert tokens[0].weight_T.tolist() == [0, 0]
 
@@ -262,7 +322,11 @@ def test_what_holds_on_trees_of_10_000_nodes(deep: bool, estimator: Estimator) -
     depths = {leaf: tree.depth(leaf) for leaf in tree.leaves()}
     assert by_outcome.weight_N.sum() == sum(depths.values())
     assert len(by_outcome.grouped_rewards()[0]) == len(depths)
-    by_siblings = descendant_mean_credit(tree, rewards, estimator)
+    for rule in (descendant_mean_credit, HierarchicalCredit(RewardWeights())):
+        holds_among_siblings(tree, rule(tree, rewards, estimator), estimator)
+
+
+def holds_among_siblings(tree: ReasoningTree, by_siblings: Credit, estimator: Estimator) -> None:
     advantage = dict(zip(by_siblings.node_N, by_siblings.advantage_N.tolist(), strict=True))
     reward = dict(zip(by_siblings.node_N, by_siblings.reward_N.tolist(), strict=True))
     for parent in tree.nodes:

@@ -153,3 +153,36 @@ def test_a_path_longer_than_the_window_of_attention_is_refused() -> None:
     forest, _ = merge([[1] * 33])
     with pytest.raises(UnsupportedError, match="a window of 32 tokens, and paths of 33"):
         packed.logits(forest, torch.tensor([32]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        ("gemma2", {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 32}),
+        (
+            "gpt_oss",
+            {"num_key_value_heads": 2, "head_dim": 8, "sliding_window": 32, "num_experts_per_tok": 1},
+        ),
+    ],
+)
+def test_a_mask_over_the_row_does_not_stand_in_for_a_window(kind: str, settings: dict[str, Any]) -> None:
+    packed = PackedModel(made(kind, **settings))
+    assert not packed.has_path_attention
+    forest, places = merge([[*range(32)], [*range(20), *range(50, 62)]])
+    assert packed.logits(forest, places[1]).shape == (
+        32,
+        200,
+    )  # paths fit into the window, whatever the row has
+    forest, _ = merge([[1] * 33])
+    with pytest.raises(UnsupportedError, match=r"a window of 32 tokens \(sliding_window\), and paths of 33"):
+        packed.logits(forest, torch.tensor([32]))
+
+
+def test_a_window_over_places_is_that_of_a_row() -> None:
+    settings = {"num_layers": 2, "num_heads": 4, "attention_types": [[["global", "local"], 1]]}
+    packed = PackedModel(made("gpt_neo", window_size=32, **settings))
+    forest, _ = merge([[*range(20)], [*range(10), *range(50, 63)]])
+    with pytest.raises(
+        UnsupportedError, match=r"a window of 32 tokens \(window_size\), and packed rows of 33"
+    ):
+        packed.logits(forest, torch.tensor([32]))

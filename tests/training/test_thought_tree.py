@@ -29,6 +29,7 @@ from hierarchical_reasoning.training.explorers.conversation import Conversation
 from hierarchical_reasoning.training.explorers.thought_settings import ThoughtTreeSettings
 from hierarchical_reasoning.training.explorers.thought_solutions import STEPS_FLAG
 from hierarchical_reasoning.training.explorers.thought_tree import ThoughtTreeExplorer
+from hierarchical_reasoning.training.explorers.thought_writing import ThoughtWriter
 from hierarchical_reasoning.trees import Leaf, ReasoningTree
 from hierarchical_reasoning.trees.records import as_record, tree_from
 from llm_backends import (
@@ -67,14 +68,15 @@ def explorer(
     max_streams: int = 8,
     **options: Any,
 ) -> ThoughtTreeExplorer:
-    return ThoughtTreeExplorer(
+    writer = ThoughtWriter(
         sampler,
-        planner or TablePlanner(evenly),
         conversation(sampler.chat, **options),
         StreamSettings(),
-        tree_settings,
+        max_thought_tokens=tree_settings.max_thought_tokens,
+        max_answer_tokens=tree_settings.max_answer_tokens,
         max_streams=max_streams,
     )
+    return ThoughtTreeExplorer(writer, planner or TablePlanner(evenly), tree_settings)
 
 
 def grown(explores: ThoughtTreeExplorer, origin: Origin = ORIGIN) -> Grown:

@@ -17,6 +17,7 @@ from hierarchical_reasoning.training.explorers import Origin
 from hierarchical_reasoning.training.explorers.conversation import Conversation
 from hierarchical_reasoning.training.explorers.thought_settings import ThoughtTreeSettings
 from hierarchical_reasoning.training.explorers.thought_tree import ThoughtTreeExplorer
+from hierarchical_reasoning.training.explorers.thought_writing import ThoughtWriter
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.verifiers import verifier_for
 from llm_backends import Sampling
@@ -37,13 +38,14 @@ GREEDY = Sampling(temperature=0)
 
 def explorer(backend: LocalBackend, temperature: float, settings: ThoughtTreeSettings) -> ThoughtTreeExplorer:
     chat = load_model(str(MODEL), dtype="float32").chat
-    return ThoughtTreeExplorer(
+    writer = ThoughtWriter(
         LocalTokenSampler(backend),
-        ModelPlanner(backend, PROMPTS, GREEDY),
         Conversation(chat, PROMPTS, OPTIONS, seed=0),
         StreamSettings(temperature=temperature),
-        settings,
+        max_thought_tokens=settings.max_thought_tokens,
+        max_answer_tokens=settings.max_answer_tokens,
     )
+    return ThoughtTreeExplorer(writer, ModelPlanner(backend, PROMPTS, GREEDY), settings)
 
 
 def as_drawn(tree: ReasoningTree) -> list[tuple[object, ...]]:

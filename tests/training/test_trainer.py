@@ -147,7 +147,7 @@ def test_a_linear_schedule_is_taken_up_where_it_was(tmp_path: Path, planner_mode
 
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path: Path, planner_model: Path) -> None:
     gone = reasoner(fail_at={40: EngineDiedError("gone")})
-    with pytest.raises(EngineDiedError):
+    with pytest.raises(TrainingError, match=r"There is no checkpoint yet\. EngineDiedError: gone"):
         trained(tmp_path, planner_model, by=gone)
     left = lines(tmp_path / "out" / "log.jsonl")
     assert [record["kind"] for record in left] == ["evaluation"] * 2
@@ -245,7 +245,7 @@ def test_an_update_in_which_everything_fails_stops(tmp_path: Path, planner_model
 
 
 def test_what_no_episode_could_survive_ends_the_run(tmp_path: Path, planner_model: Path) -> None:
-    with pytest.raises(EngineDiedError):
+    with pytest.raises(TrainingError, match="EngineDiedError: gone"):
         trained(tmp_path, planner_model, by=reasoner(fail_at={3: EngineDiedError("gone")}))
 
 

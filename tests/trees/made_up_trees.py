@@ -44,6 +44,8 @@ def grown(random: Random, size: int, *, deep: bool = False, graded: bool = True)
     if graded:
         for leaf in tree.leaves():
             tree.grade(leaf, any_leaf(random))
+    if random.random() < 0.5 and len(tree) > 1:
+        tree.choose(random.choice(tree.leaves()))
     return tree
 
 
@@ -102,4 +104,23 @@ def path_tree(length: int) -> ReasoningTree:
     for _ in range(length):
         node = tree.add(node, [2], "a", log_probs=[-0.5])
     tree.grade(node, Leaf(Outcome.CORRECT, 1.0, "a"))
+    return tree
+
+
+def searched_tree() -> ReasoningTree:
+    """What a search leaves: 0 - 1 - (3 wrong, 5 correct and chosen); 0 - 2, below which 4 - 6 were pruned."""
+    tree = ReasoningTree("p", [], "2 + 2?")
+    tree.add(0, (), "two and two", kind="thought", thought_type="Check the sum")
+    tree.add(0, (), "maybe five", kind="thought", thought_type="Guess")
+    tree.add(1, (), "It is 5.", kind="answer", ended=True)
+    tree.add(2, (), "no more", kind="thought", thought_type="Guess")
+    tree.add(1, (), "It is 4.", kind="answer", ended=True)
+    tree.add(4, (), "nor this", kind="thought", thought_type="Check the sum")
+    tree.score(1, Scores(0.5, 0.8, 0.1, 0.61, value=0.7, uncertainty=0.12, prior=0.3, visits=4))
+    tree.score(2, Scores(0.2, 0.1, 0.0, 0.13, visits=1))
+    tree.score(5, Scores(path=1.0, total=0.7))
+    tree.grade(3, Leaf(Outcome.WRONG, 0.0, "5"))
+    tree.grade(5, Leaf(Outcome.CORRECT, 1.0, "4"))
+    tree.prune(4, "beam")
+    tree.choose(5)
     return tree

@@ -108,6 +108,32 @@ def test_what_was_pruned_goes_with_what_it_hung_on(forked: ReasoningTree) -> Non
     assert list(forked.pruned) == [4]
 
 
+def test_one_leaf_is_chosen_and_stays(forked: ReasoningTree) -> None:
+    assert forked.chosen is None
+    forked.choose(4)
+    forked.choose(3)
+    assert forked.chosen == 3
+    for node_id in (0, 1):
+        with pytest.raises(ValueError, match=f"node {node_id} is no leaf, and cannot be chosen"):
+            forked.choose(node_id)
+    with pytest.raises(ValueError, match="node 3 is chosen, and takes no children"):
+        forked.add(3, [1], "")
+    for remove in (forked.remove_subtree, lambda node: forked.prune(node, "beam")):
+        with pytest.raises(ValueError, match="node 3 is chosen, and node 1 on its path"):
+            remove(1)
+    assert len(forked) == 5
+    forked.prune(2, "beam")
+    with pytest.raises(KeyError, match="no node 2"):
+        forked.choose(2)
+    assert forked.split(3, 1, 1) == forked.chosen == 5
+    forked.choose(None)
+    forked.remove_subtree(1)
+    assert forked.chosen is None
+    assert ReasoningTree.from_nodes("p", forked.nodes.values(), next_id=6) == forked
+    forked.choose(4)
+    assert ReasoningTree.from_nodes("p", forked.nodes.values(), next_id=6) != forked
+
+
 def test_a_leaf_is_graded_once_and_takes_no_children(forked: ReasoningTree) -> None:
     forked.grade(2, RIGHT)
     assert forked.node(2).leaf == RIGHT

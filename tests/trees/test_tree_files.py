@@ -117,6 +117,9 @@ FAULTS = {
     "pruned id taken": (changed("pruned.0.id", 1), "`id` 1 of a pruned node is taken"),
     "pruned root": (changed("pruned.0", SECOND_ROOT | {"pruned": "beam"}), "node 3: `pruned` is that of the root"),
     "pruned apart": (changed("pruned.0.parent", 9), "`parent` of pruned node 4: it does not hang on the tree"),
+    "chosen unknown": (changed("chosen", 9), "`chosen` is 9, and the tree has no such node"),
+    "chosen pruned": (changed("chosen", 4), "`chosen` is 4, and the tree has no such node"),
+    "chosen no leaf": (changed("chosen", 2), "node 2 is no leaf, and cannot be chosen"),
     "version": (changed("version", 2), "`version` is 2: Input should be 1"),
     "format": (changed("format", "other"), "`format` is 'other': Input should be 'reasoning_tree'"),
     "no format": (changed("format", None), "`format`: Field required"),
@@ -128,6 +131,7 @@ def test_what_is_wrong_is_named_by_file_line_and_field(tmp_path: Path, fault: st
     tree = path_tree(3)
     tree.score(2, Scores(total=0.5))
     tree.prune(tree.add(1, [3], "b"), "beam")
+    tree.choose(3)
     record = json.loads(json.dumps(as_record(tree)))
     path = tmp_path / "trees.jsonl"
     path.write_text(json.dumps(record) + "\n")

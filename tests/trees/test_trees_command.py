@@ -10,7 +10,7 @@ import pytest
 from chromium_page import CHROMIUM, chromium_page
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
-from made_up_trees import path_tree, trees
+from made_up_trees import path_tree, searched_tree, trees
 from parsed_report import ParsedReport
 from rich.cells import cell_len
 from rich.console import Console
@@ -107,8 +107,8 @@ def test_a_tree_is_shown_a_line_a_node_and_its_text_is_only_text(file: Path) -> 
         "│ └─○ #4",
         "└─○ #2",
     ]
-    assert "#3 alternative 3 tokens, 1 given reward 1.00 correct 4  four" in lines[2]
-    assert "#4 drawn 1 token error  \\ud801" in lines[3]
+    assert "#3 alternative 3 tokens, 1 given reward 1.00 ✓ correct 4  four" in lines[2]
+    assert "#4 drawn 1 token – error  \\ud801" in lines[3]
     assert "\\x1b[2J so far \\u202e" in lines[1]
     assert "[Check </bdi>[red] \\ud800] 2 tokens" in lines[1]
     assert not {"\x1b", "\u202e", "\ud800"} & set(output)
@@ -133,10 +133,78 @@ def test_whatever_a_tree_holds_it_can_be_shown(tree: ReasoningTree) -> None:
     console = Console(width=60, highlight=False, emoji=False, markup=False)
     with console.capture() as captured:
         show_tree(console, PlacedTree(1, tree))
-    assert len(re.findall("[●○] #", captured.get().encode().decode())) == len(tree)
+    lines = captured.get().encode().decode()
+    assert len(re.findall("[●○] #", lines)) == len(tree)
+    assert len(re.findall("◌ #", lines)) == len(tree.pruned)
     page = trees_page([PlacedTree(1, tree)], title="t", statistics=tree_statistics(tree)).decode()
-    assert page.count("<article ") == len(tree)
+    assert page.count("<article ") == len(tree) + len(tree.pruned)
+    assert page.count(" gone") == len(tree.pruned)
     assert "\x1b" not in page
+
+
+def test_a_search_is_shown_with_its_scores_what_it_pruned_and_what_it_chose(tmp_path: Path) -> None:
+    path = tmp_path / "searches.jsonl"
+    path.write_text(json.dumps(as_record(searched_tree())) + "\n")
+    lines = shown(path, "--line", 1).splitlines()
+    assert lines[2:11] == [
+        "● #0 ★ prompt reward 0.50  2 + 2?",
+        "├─● #1 ★ thought [Check the sum] total 0.61±0.12 (local 0.50, path 0.80, causal 0.10), 4 visits "
+        "reward 0.50  two and two",
+        "│ ├─○ #3 answer reward 0.00 ✗ wrong 5  It is 5.",
+        "│ └─● #5 ★ answer total 0.70 (local 0.00, path 1.00, causal 0.00), 0 visits reward 1.00 ✓ correct 4  "
+        "It is 4.",
+        "└─○ #2 thought [Guess] total 0.13 (local 0.20, path 0.10, causal 0.00), 1 visit  maybe five",
+        "  ◌ #4 thought pruned: beam [Guess]  no more",
+        "  ◌ #6 thought pruned: beam [Check the sum]  nor this",
+        "★ path of the chosen answer, #5",
+        "◌ pruned: 2 (beam: 2)",
+    ]
+    hidden = shown(path, "--line", 1, "--hide_pruned")
+    assert "no more" not in hidden
+    assert "hidden (--hide_pruned): 2 (beam: 2)" in hidden
+    narrow = Console(width=60, highlight=False, emoji=False, markup=False)
+    with narrow.capture() as captured:
+        show_tree(narrow, PlacedTree(1, searched_tree()))
+    assert "#1 ★ thought [Check the sum] total 0.61±0.12 reward" in captured.get()
+    table = [cell.strip() for cell in shown(path).splitlines()[4].split("│")[1:-1]]
+    assert table[-2:] == ["2", "#5 ✓ correct 4"]
+
+
+def test_the_page_of_a_search_has_its_scores_and_folds_what_was_pruned(tmp_path: Path) -> None:
+    path, page_file = tmp_path / "searches.jsonl", tmp_path / "page.html"
+    path.write_text(json.dumps(as_record(searched_tree())) + "\n")
+    shown(path, "--html", page_file)
+    markup = page_file.read_text(encoding="utf-8")
+    page = ParsedReport(page_file)
+    said = " ".join(page.text.split())
+    assert (
+        "total 0.61 local 0.50 path 0.80 causal 0.10 value 0.70 uncertainty 0.12 prior 0.30 visits 4" in said
+    )
+    assert "★ Chosen: #5 ✓ correct 4" in said
+    assert "2 nodes pruned (beam: 2)" in said
+    assert "#3 answer branch 1 of 2 reward 0.00 ✗ wrong 5" in said
+    assert re.findall(r'id="t1n(\d)" class="[^"]*chosen', markup) == ["0", "1", "5"]
+    assert re.findall(r'id="t1n(\d)" class="[^"]*gone', markup) == ["4", "6"]
+    fold = markup.index('<details class="fork pruned"><summary>1 pruned</summary>')
+    assert markup.index('id="t1n2"') < fold < markup.index('id="t1n4"') < markup.index('id="t1n6"')
+    shown(path, "--html", page_file, "--overwrite", "--hide_pruned")
+    hidden = ParsedReport(page_file)
+    assert hidden.tags.count("article") == 5
+    assert "2 nodes pruned, not shown (beam: 2)" in hidden.text
+
+
+def test_the_rest_of_a_long_text_is_folded_and_there(tmp_path: Path) -> None:
+    text = "word " * 2000
+    for long in (text, "x" * 10_000, "</script>" * 1500):
+        tree = ReasoningTree("p", [1], long)
+        page_file = tmp_path / "page.html"
+        page_file.write_bytes(trees_page([PlacedTree(1, tree)], title="t", statistics=tree_statistics(tree)))
+        page = ParsedReport(page_file)
+        before, after = re.split(r"\n[\d,]+ more characters", page.text, maxsplit=1)
+        assert len(before.split("prompt", 1)[1]) < 4200
+        joined = re.sub(r"\n[\d,]+ more characters", "", page.text)
+        assert long.strip() in joined.replace("\n", "")
+        assert len(after.strip()) > 5000
 
 
 def test_the_page_holds_every_node_and_nothing_from_outside_is_markup(file: Path, tmp_path: Path) -> None:
@@ -212,7 +280,7 @@ def test_deep_trees_are_nested_no_deeper_than_browsers_go(tmp_path: Path) -> Non
 @pytest.mark.parametrize("dark", [False, True])
 def test_chromium_shows_a_large_tree_and_complains_of_nothing(tmp_path: Path, dark: bool) -> None:
     page_file = tmp_path / "page.html"
-    found = [PlacedTree(1, attacked()), PlacedTree(2, comb(500))]
+    found = [PlacedTree(1, attacked()), PlacedTree(2, comb(500)), PlacedTree(3, searched_tree())]
     page_file.write_bytes(trees_page(found, title=ATTACK, statistics=tree_statistics(found[1].tree)))
     with chromium_page(page_file, tmp_path / "profile") as page:
         scheme = "dark" if dark else "light"
@@ -220,7 +288,7 @@ def test_chromium_shows_a_large_tree_and_complains_of_nothing(tmp_path: Path, da
         assert page.value("window.ran") is None
         assert page.value("document.title").startswith("</div></details><script>")
         page.value("document.querySelectorAll('.tree').forEach(each => each.open = true)")
-        assert page.value("document.querySelectorAll('article').length") == 5 + 1001
+        assert page.value("document.querySelectorAll('article').length") == 5 + 1001 + 7
         paper = page.value("getComputedStyle(document.body).backgroundColor")
         assert (paper == "rgb(255, 255, 255)") is not dark
         colours = page.value(
@@ -235,6 +303,23 @@ def test_chromium_shows_a_large_tree_and_complains_of_nothing(tmp_path: Path, da
         # A click on a fork folds what is below it.
         page.click("#t1 .fork > summary")
         assert not page.value("document.querySelector('#t1n3').checkVisibility()")
+        # What was pruned is folded until its fold is opened, by the keyboard too.
+        visible = "document.querySelector('#t3n4').checkVisibility()"
+        assert not page.value(visible)
+        page.value("document.querySelector('.pruned > summary').focus()")
+        page.send(
+            "Input.dispatchKeyEvent",
+            type="keyDown",
+            key="Enter",
+            code="Enter",
+            windowsVirtualKeyCode=13,
+            text="\r",
+        )
+        assert page.value(visible)
+        glow = page.value(
+            "['5', '3'].map(each => getComputedStyle(document.querySelector('#t3n' + each)).backgroundColor)"
+        )
+        assert glow[0] != glow[1]
         logged = [
             event for event in page.events if event["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")
         ]

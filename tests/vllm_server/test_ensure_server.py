@@ -19,6 +19,7 @@ from llm_backends.vllm_server import (
     ServerOptions,
     ServerRegistry,
     ensure_server,
+    own_server,
     start_server,
 )
 from tests.vllm_server.conftest import CPU_ONLY, Progress, unused_port, wait_until
@@ -126,6 +127,34 @@ async def test_what_a_killed_run_leaves_is_taken_up(
     assert server.record.leader == left.leader
     assert await server.close() is True, "the run that is gone does not count as a user"
     assert not left.runs
+
+
+async def test_a_run_that_has_a_server_for_itself_ends_what_its_like_left(
+    options: ServerOptions, progress: Progress
+) -> None:
+    command = [sys.executable, "-c", A_RUN.replace("ensure_server", "own_server"), str(options.port)]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220
+    assert run.stdout is not None
+    with run:
+        assert run.stdout.readline() == b"ready\n"
+        run.kill()
+    (left,) = ServerRegistry().records()
+    shared = await ensured(replace(options, port=unused_port()), progress, "org/other")
+    async with await own_server("org/model", options, progress, hardware=CPU_ONLY) as server:
+        server.check_runs()
+        assert not left.runs
+        assert server.record.port == left.port
+        second = await own_server(
+            "org/model", replace(options, port=unused_port()), progress, hardware=CPU_ONLY
+        )
+        assert second.record.leader != server.record.leader, "never shared"
+        assert server.record.runs, "nor taken for one that was left"
+        assert await second.close() is True
+    assert not server.record.runs
+    with pytest.raises(EngineDiedError, match=f"on port {server.record.port} ended"):
+        server.check_runs()
+    assert shared.record.runs
+    await shared.close()
 
 
 async def test_a_server_that_is_still_starting_is_waited_for(

@@ -239,3 +239,10 @@ def test_vllm_must_be_there(place: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         check_has_vllm(Path(sys.executable))
     with pytest.raises(UnsupportedError, match="--python"):
         check_has_vllm(place / "no-python")
+
+
+def test_a_server_that_takes_weights_is_another_one() -> None:
+    taking = planned(takes_weights=True)
+    assert taking.environment["VLLM_SERVER_DEV_MODE"] == "1"
+    assert "VLLM_SERVER_DEV_MODE" not in planned().environment
+    assert ServerOptions(takes_weights=True).settings() != ServerOptions().settings()

@@ -6,9 +6,11 @@ from hierarchical_reasoning.training.explorers.entropy_tree import EntropyTreeEx
 from hierarchical_reasoning.training.explorers.linear import LinearExplorer
 from hierarchical_reasoning.training.explorers.origin import Origin
 from hierarchical_reasoning.training.explorers.presets import PRESETS, Preset
+from hierarchical_reasoning.training.explorers.search_tree import SearchTreeExplorer, SearchTreeSettings
 from hierarchical_reasoning.training.explorers.settings import EntropyTreeSettings, LinearSettings
 from hierarchical_reasoning.training.explorers.thought_settings import ThoughtTreeSettings
 from hierarchical_reasoning.training.explorers.thought_tree import ThoughtTreeExplorer
+from hierarchical_reasoning.training.explorers.thought_writing import ThoughtWriter
 
 __all__ = [
     "PRESETS",
@@ -22,7 +24,10 @@ __all__ = [
     "LinearSettings",
     "Origin",
     "Preset",
+    "SearchTreeExplorer",
+    "SearchTreeSettings",
     "ThoughtTreeExplorer",
     "ThoughtTreeSettings",
+    "ThoughtWriter",
     "TokenTexts",
 ]

@@ -78,6 +78,7 @@ def answer_room(prompt: Sequence[int], wanted: int, context_length: int | None, 
     if room < least:
         raise ConfigError(
             f"the prompt has {len(prompt)} tokens and an answer needs {least} or more, but the model's context holds "
-            f"{context_length}; take shorter problems or a model with a longer context (--model_id)"
+            f"{context_length}; take shorter problems, a model with a longer context (--model_id), or a higher "
+            "--max_length where one is given"
         )
     return room

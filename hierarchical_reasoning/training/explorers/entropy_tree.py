@@ -6,8 +6,10 @@ same distribution; the other child begins with an alternative to that first toke
 left behind the last of these places may be cut back and continued anew, for coverage; the part taken off is dropped,
 because where the cut lies depends on it, so that it is not a fair draw from what stays.
 
-Deviation from the published code, which begins a stream anew for either child: a stream that goes on as a child keeps
-to the `max_new_tokens` that it had from where it branched off.
+Deviations from the published code, which begins a stream anew for either child, and trains both on all their tokens: a
+stream that goes on as a child keeps to the `max_new_tokens` that it had from where it branched off, while its sibling
+has all of them again; and the first token of the sibling is a given one, since no policy drew it, so that nothing is
+learned from it by itself.
 """
 
 from __future__ import annotations

@@ -1,37 +1,13 @@
-"""Which thought types a choice branches into, as pure functions."""
+"""Which thought types a choice branches into, and how many leaves each may have, as pure functions."""
 
 from __future__ import annotations
 
-import math
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
+from hierarchical_reasoning.planners.option_draws import draw_options
 from hierarchical_reasoning.trace import FINISH
 
-
-def draw_options(
-    probabilities: Mapping[str, float], n: int, temperature: float, uniform: Callable[[str], float]
-) -> tuple[str, ...]:
-    """At most `n` different options, in the order of drawing: without replacement, in proportion to p^(1/temperature).
-
-    By Gumbel top-k (Vieira 2014; Kool et al. 2019): the largest of log p / temperature + G, with G = -log(-log u). Each
-    option has a number of its own, so that a draw does not depend on their order, and fewer are the first of more.
-
-    Args:
-        probabilities: an option that is not possible, or not known, is not drawn.
-        temperature: 0: the likeliest.
-        uniform: of each option, a number in [0, 1).
-    """
-
-    def key(name: str) -> float:
-        log_p = math.log(probabilities[name])
-        if temperature == 0:
-            return log_p
-        gumbel = -math.log(-math.log(max(uniform(name), sys.float_info.min)))
-        return log_p / temperature + gumbel
-
-    keys = {name: key(name) for name, probability in probabilities.items() if probability > 0}
-    return tuple(sorted(keys, key=lambda name: (-keys[name], name))[:n])
+__all__ = ["draw_options", "leaf_shares"]
 
 
 def leaf_shares(names: Sequence[str], leaves: int) -> tuple[int, ...]:

@@ -65,7 +65,8 @@ class EntropyTreeSettings:
             )
         if not isinstance(self.delimiters, tuple) or not self.delimiters or not all(self.delimiters):
             raise ConfigError(
-                f"delimiters are {self.delimiters!r}; they must be a tuple of strings, none of them empty"
+                f"delimiters are {self.delimiters!r}; they must be a tuple of strings, none of them empty "
+                "(--delimiters)"
             )
 
     @property

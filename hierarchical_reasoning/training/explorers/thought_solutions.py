@@ -17,7 +17,13 @@ STEPS_FLAG = "--max_steps_per_episode"
 
 
 def solution_of(
-    tree: ReasoningTree, leaf: int, conversation: Conversation, end_ids: Collection[int], max_steps: int
+    tree: ReasoningTree,
+    leaf: int,
+    conversation: Conversation,
+    end_ids: Collection[int],
+    max_steps: int,
+    *,
+    steps_flag: str = STEPS_FLAG,
 ) -> Solution:
     """What a path has: its steps, and the final response. What calls took is not in it, since paths share them, nor
     are the planner's probabilities.
@@ -25,6 +31,7 @@ def solution_of(
     Args:
         end_ids: the tokens that end a reply.
         max_steps: by which "Finish thinking" was chosen or forced.
+        steps_flag: the one that set `max_steps`, for notes.
     """
     options = {option.name: option for option in conversation.options}
     solution = Solution()
@@ -35,7 +42,7 @@ def solution_of(
             solution.steps.append(_step(node, written, options[node.thought_type], conversation))
             continue
         if len(solution.steps) == max_steps - 1:
-            record_stop(solution, max_steps, STEPS_FLAG)
+            record_stop(solution, max_steps, steps_flag)
         else:
             solution.steps.append(_record(FINISH, None))
         solution.final_response = conversation.chat.text(written)
@@ -44,7 +51,7 @@ def solution_of(
     solution.truncated = True
     solution.notes.append(
         f"no final answer: after {len(solution.steps)} thoughts the context has no room for what comes next; lower "
-        f"{STEPS_FLAG} or --max_thought_tokens"
+        f"{steps_flag} or --max_thought_tokens"
     )
     return solution
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from hierarchical_reasoning.reasoning_config import BUNDLED, ModelChoice
+from hierarchical_reasoning.rewards import RewardWeights
+from hierarchical_reasoning.search.settings import SearchName
 from hierarchical_reasoning.training.config import Aggregation, TrainingConfig
 from hierarchical_reasoning.training.explorers.presets import PRESETS as EXPLORER_PRESETS
 from hierarchical_reasoning.training.explorers.settings import DELIMITERS, EntropyTreeSettings
+from hierarchical_reasoning.values.settings import HeadSettings
 
-ExplorerName = Literal["linear", "entropy_tree", "thought_tree"]
-CreditName = Literal["outcome", "descendant_mean"]
+ExplorerName = Literal["linear", "entropy_tree", "thought_tree", "search_tree"]
+CreditName = Literal["outcome", "descendant_mean", "hierarchical"]
 ObjectiveName = Literal["grpo", "dapo", "hapo"]
 EstimatorName = Literal["centred", "scaled", "hapo"]
-PresetName = Literal["treerpo", "bundled"]
+PresetName = Literal["treerpo", "hato", "bundled"]
+SpreadMetric = Literal["rewards", "acc"]
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "grpo": {"adv_estimator": "scaled", "loss_agg_mode": "seq-mean-token-mean"},
@@ -30,6 +34,11 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
     },
 }
 """What each objective sets, where nothing else is given."""
+GRPO_ON_NODES: dict[str, dict[str, Any]] = {
+    "descendant_mean": {"adv_estimator": "centred", "loss_agg_mode": "token-mean"},
+    "hierarchical": {"adv_estimator": "scaled", "loss_agg_mode": "token-mean"},
+}
+"""What ``grpo`` sets instead where nodes are compared: as TreeRPO and HATO have it."""
 
 
 def _of_trees(name: str) -> dict[str, Any]:
@@ -54,6 +63,18 @@ PRESETS: dict[str, dict[str, Any]] = {
         "save_every": 200,
         "save_total_limit": 2,
     },
+    "hato": {
+        "max_depth": 3,
+        "branching_factor": 5,
+        "initial_temperature": 0.7,
+        "temperature_decay": 2.0,
+        "gen_batch_size": 32,
+        "batch_size": 8,
+        "gradient_accumulation_steps": 1,
+        "epochs": 3,
+        "eval_every": 500,
+        "save_every": 1000,
+    },
     "bundled": _of_trees("bundled")
     | {
         "n_rows": 160,
@@ -63,7 +84,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "learning_rate": 1e-4,
     },
 }
-"""Settings that go together: `treerpo` is its published run, `bundled` fits the shipped model's short answers."""
+"""Settings that go together: `treerpo` is its published run, `hato` what its published files have, `bundled` fits the
+shipped model's short answers."""
 
 
 class LanguageModelConfig(TrainingConfig):
@@ -87,7 +109,7 @@ class LanguageModelConfig(TrainingConfig):
     entropy_topk: int = Field(20, ge=2)
     coverage_min_chars: int = Field(150, ge=1)
     coverage_children_max: int = Field(4, ge=0)
-    delimiters: tuple[str, ...] = DELIMITERS
+    delimiters: tuple[Annotated[str, Field(min_length=1)], ...] = Field(DELIMITERS, min_length=1)
     """These seven are of ``entropy_tree``."""
     branching_factor: int = Field(3, ge=1)
     branching_depth: int = Field(2, ge=0)
@@ -95,12 +117,32 @@ class LanguageModelConfig(TrainingConfig):
     max_steps_per_episode: int = Field(10, ge=2)
     """These four are of ``thought_tree``."""
 
+    search_algorithm: SearchName = "beam"
+    max_nodes_per_level: int = Field(5, ge=1)
+    max_nodes: int = Field(1000, ge=1)
+    verification_threshold: float = Field(0.7, ge=0, le=1)
+    pruning_threshold: float = Field(0.2, ge=0, le=1)
+    sparse_materialization: bool = True
+    uncertainty: HeadSettings = HeadSettings()
+    """These seven are of ``search_tree``, which reads `max_depth` and `branching_factor` as well. What tells values
+    sees hashed words, which mean the same whatever the weights are."""
+
     temperature: float = Field(1.0, gt=0, le=2)
+    """Of answers that are measured, and of those that are learned from, unless `initial_temperature` is given."""
+    initial_temperature: float | None = Field(None, gt=0, le=2)
+    """Of the first update's rollouts; None: `temperature`."""
+    temperature_decay: float = Field(0.0, ge=0, le=10)
+    """T = initial_temperature * exp(-temperature_decay * share of updates made); 0: it stays."""
     top_p: float = Field(1.0, gt=0, le=1)
     top_k: int = Field(0, ge=0)
     """0: all."""
     repetition_penalty: float = Field(1.0, gt=0, allow_inf_nan=False)
     max_new_tokens: int = Field(1024, ge=2)
+
+    reward_alpha: float = Field(0.4, ge=0, allow_inf_nan=False)
+    reward_beta: float = Field(0.5, ge=0, allow_inf_nan=False)
+    reward_gamma: float = Field(0.1, ge=0, allow_inf_nan=False)
+    """Of the credit ``hierarchical``: weights of the local, the path and the causal reward."""
 
     adv_estimator: EstimatorName = "centred"
     norm_adv_by_std_in_grpo: bool = True
@@ -120,6 +162,22 @@ class LanguageModelConfig(TrainingConfig):
     adaptive_clip: bool = False
     clip_alpha: float = Field(1.0, ge=0, le=1)
 
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    """Of the vLLM server that is started to act. None: vLLM's choice."""
+
+    gen_batch_size: int | None = Field(None, ge=1)
+    """Problems that an update rolls out, of which it learns from the first `batch_size *
+    gradient_accumulation_steps` whose groups have spread; None: so many are rolled out."""
+    filter_groups_metric: SpreadMetric = "rewards"
+    """What groups are to have spread in: what credit compares, or whether answers are right (``acc``)."""
+    max_length: int | None = Field(None, ge=2)
+    """Tokens of a prompt and what is drawn after it; None: as many as the model can hold."""
+    track_diversity: bool = False
+    track_novelty: bool = False
+    """Against all earlier trees, whose n-grams are kept in memory."""
+    track_robustness: bool = False
+    """These three add figures of the trees to every update's record."""
+
     output_dir: Path = Path("cache/checkpoints/language_model")
     n_rows: int = Field(64, ge=1)
 
@@ -131,26 +189,58 @@ class LanguageModelConfig(TrainingConfig):
         bundled = given.get("model_id", BUNDLED) == BUNDLED
         preset = given.get("preset") or ("bundled" if bundled else None)
         usual = PRESETS.get(str(preset), {}) | OBJECTIVES.get(str(given.get("objective", "grpo")), {})
-        if given.get("credit") == "descendant_mean" and given.get("objective", "grpo") == "grpo":
-            usual = usual | {"adv_estimator": "centred", "loss_agg_mode": "token-mean"}
+        if given.get("objective", "grpo") == "grpo":
+            usual = usual | GRPO_ON_NODES.get(str(given.get("credit")), {})
+        if isinstance(kind := given.get("uncertainty"), str):
+            given = given | {"uncertainty": HeadSettings(kind)}  # type: ignore[arg-type]  # it checks what it gets
+        if given.get("vllm_base_url") or given.get("vllm_auto_start"):
+            usual = usual | {"llm_framework": "vllm"}
         return usual | {"preset": preset} | {name: value for name, value in given.items() if name != "preset"}
 
     @property
+    def problems_rolled_out(self) -> int:
+        return self.problems_per_update if self.gen_batch_size is None else self.gen_batch_size
+
+    @property
     def reasoner(self) -> ModelChoice:
-        """The model in training, which acts in this process whatever its name is."""
-        return ModelChoice("local", self.model_id)
+        """The model in training, which acts in this process unless a vLLM server is asked for, whatever its name is."""
+        framework = self.llm_framework or "local"
+        return ModelChoice(framework, self.model_id, self._url(framework, self.base_url))
 
     @property
     def longest_sequence(self) -> int:
         """Tokens that one advantage can be given to: those of an answer, or of a segment of one."""
         of_answers = self.credit == "outcome"
-        if self.explorer == "thought_tree":
-            thoughts = (self.max_steps_per_episode - 1) * self.max_thought_tokens
+        if self.thinks_in_steps:
+            thoughts = (self.longest_trace - 1) * self.max_thought_tokens
             longest = max(self.max_thought_tokens, self.max_answer_tokens)
             return thoughts + self.max_answer_tokens if of_answers else longest
         if self.explorer == "entropy_tree" and of_answers:
             return EntropyTreeSettings(max_new_tokens=self.max_new_tokens).answer_tokens
         return self.max_new_tokens
+
+    @property
+    def thinks_in_steps(self) -> bool:
+        """Whether rollouts are made of thoughts that have a type each."""
+        return self.explorer in ("thought_tree", "search_tree")
+
+    @property
+    def longest_trace(self) -> int:
+        """Steps at most, the last of which is "Finish thinking"."""
+        return self.max_depth + 1 if self.explorer == "search_tree" else self.max_steps_per_episode
+
+    @property
+    def reward_weights(self) -> RewardWeights:
+        return RewardWeights(self.reward_alpha, self.reward_beta, self.reward_gamma)
+
+    @property
+    def first_temperature(self) -> float:
+        """Of the first update's rollouts."""
+        return self.temperature if self.initial_temperature is None else self.initial_temperature
+
+    @property
+    def depends_on_length(self) -> bool:
+        return super().depends_on_length or self.temperature_decay > 0
 
     @property
     def needs_entropy(self) -> bool:
@@ -160,4 +250,4 @@ class LanguageModelConfig(TrainingConfig):
     @property
     def n_examples(self) -> int:
         """Prompts of a whole answer show none."""
-        return super().n_examples if self.explorer == "thought_tree" else 0
+        return super().n_examples if self.thinks_in_steps else 0

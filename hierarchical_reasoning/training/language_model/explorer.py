@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.planners.model import ModelPlanner
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.search.settings import SearchSettings
 from hierarchical_reasoning.solvers import Solution
 from hierarchical_reasoning.training.explorers import (
     Conversation,
@@ -17,29 +18,42 @@ from hierarchical_reasoning.training.explorers import (
     LinearExplorer,
     LinearSettings,
     Origin,
+    SearchTreeExplorer,
+    SearchTreeSettings,
     ThoughtTreeExplorer,
     ThoughtTreeSettings,
+    ThoughtWriter,
 )
 from hierarchical_reasoning.training.explorers.base import answer_room
+from hierarchical_reasoning.training.explorers.shorter_context import ShorterContext
+from hierarchical_reasoning.training.language_model.acting import ActingModel
 from hierarchical_reasoning.training.language_model.config import ENTROPY_TREE
 from hierarchical_reasoning.training.language_model.parts import LanguageModelParts
 from hierarchical_reasoning.training.language_model.rollouts import TreeRollouts
 from hierarchical_reasoning.training.log import Mode
 from hierarchical_reasoning.training.objectives import EntropyStats
 from hierarchical_reasoning.trees import ReasoningTree
+from hierarchical_reasoning.values.base import ValueEstimator
 from llm_backends import Sampling
-from llm_backends.local import LocalBackend, LocalTokenSampler
 from llm_backends.local.chat import ChatFormat
-from llm_backends.token_streams import AdaptiveTemperature, StreamSettings
+from llm_backends.token_streams import AdaptiveTemperature, StreamSettings, TokenSampler
 
 
 class Explorers:
     """Those of one run; they share the model that acts."""
 
-    def __init__(self, parts: LanguageModelParts, acting: LocalBackend, chat: ChatFormat) -> None:
+    def __init__(
+        self, parts: LanguageModelParts, acting: ActingModel, chat: ChatFormat, values: ValueEstimator
+    ) -> None:
+        """
+        Args:
+            values: of the explorer ``search_tree``.
+        """
         self._parts = parts
+        self._values = values
         self._acting = acting
-        self._sampler = LocalTokenSampler(acting)
+        longest = parts.config.max_length
+        self._sampler: TokenSampler = acting if longest is None else ShorterContext(acting, longest)
         self._chat = chat
 
     def check_room(self, context_length: int | None) -> None:
@@ -49,8 +63,10 @@ class Explorers:
             ConfigError: a problem leaves too little room in the model's context.
         """
         parts = self._parts
-        if parts.config.explorer == "thought_tree":
+        if parts.config.thinks_in_steps:
             return
+        if parts.config.max_length is not None:
+            context_length = min(context_length or parts.config.max_length, parts.config.max_length)
         for problem in (*parts.problems, *parts.held_out):
             prompt = self._chat.prompt_ids(parts.prompts.vanilla(problem))
             try:
@@ -58,32 +74,34 @@ class Explorers:
             except ConfigError as error:
                 raise ConfigError(f"problem {problem.id!r}: {error}") from error
 
-    def training(self, stats: EntropyStats | None) -> TreeRollouts:
+    def training(self, stats: EntropyStats | None, temperature: float) -> TreeRollouts:
         """
         Args:
             stats: of the previous update, which adapt the temperature where that is asked for; None in the first one.
+            temperature: of this update's draws; of the planner's too, where it has none of its own.
         """
         config = self._parts.config
         adaptive = None
         if config.adaptive_temperature and stats is not None:
             adaptive = AdaptiveTemperature(**asdict(stats), tau=config.temperature_tau)
         sampling = StreamSettings(
-            temperature=config.temperature,
+            temperature=temperature,
             top_p=config.top_p,
             top_k=config.top_k,
             repetition_penalty=config.repetition_penalty,
             adaptive=adaptive,
         )
-        if config.explorer == "thought_tree":
-            return self._thought_rollouts(
-                sampling, config.branching_factor, config.planner_sampling_temperature
-            )
+        if config.thinks_in_steps:
+            planners = temperature if config.planner_temperature is None else config.planner_temperature
+            if config.explorer == "search_tree":
+                return self._searched_rollouts(sampling, planners)
+            return self._thought_rollouts(sampling, config.branching_factor, planners)
         return self._rollouts(self._explorer(sampling))
 
     def measuring(self, mode: Mode) -> TreeRollouts:
         """One answer to a problem: the likeliest, or one drawn from the model as it is, nothing cut off."""
         temperature = 0.0 if mode == "greedy" else self._parts.config.temperature
-        if self._parts.config.explorer == "thought_tree":
+        if self._parts.config.thinks_in_steps:
             return self._thought_rollouts(StreamSettings(temperature=temperature), 1, temperature)
         settings = LinearSettings(1, self._parts.config.max_new_tokens)
         return self._rollouts(self._linear(StreamSettings(temperature=temperature), settings))
@@ -123,30 +141,68 @@ class Explorers:
     def _thought_rollouts(
         self, sampling: StreamSettings, branching_factor: int, planner_temperature: float
     ) -> TreeRollouts:
-        """The planner is the model that acts, so it changes with the one in training."""
-        parts, config = self._parts, self._parts.config
+        config = self._parts.config
         explorer = ThoughtTreeExplorer(
-            self._sampler,
-            ModelPlanner(self._acting, parts.prompts, Sampling(temperature=0.0)),
-            Conversation(self._chat, parts.prompts, parts.options, seed=config.seed, examples=parts.examples),
-            sampling,
+            self._writer(sampling),
+            self._planner(),
             ThoughtTreeSettings(
                 branching_factor=branching_factor,
                 branching_depth=config.branching_depth,
-                max_steps=config.max_steps_per_episode,
+                max_steps=config.longest_trace,
                 max_leaves=config.max_leaves,
                 max_thought_tokens=config.max_thought_tokens,
                 max_answer_tokens=config.max_answer_tokens,
                 planner_temperature=planner_temperature,
             ),
+        )
+        return self._of_steps(explorer)
+
+    def _searched_rollouts(self, sampling: StreamSettings, planner_temperature: float) -> TreeRollouts:
+        config = self._parts.config
+        search = SearchSettings(
+            search=config.search_algorithm,
+            max_depth=config.max_depth,
+            branching_factor=config.branching_factor,
+            max_nodes_per_level=config.max_nodes_per_level,
+            max_nodes=config.max_nodes,
+            verification_threshold=config.verification_threshold,
+            pruning_threshold=config.pruning_threshold,
+            no_pruning=not config.sparse_materialization,
+            uncertainty=config.uncertainty.kind,
+            reward_weights=astuple(config.reward_weights),
+        )
+        explorer = SearchTreeExplorer(
+            self._writer(sampling),
+            self._planner(),
+            self._parts.verifier,
+            SearchTreeSettings(search, planner_temperature),
+            self._values,
+        )
+        return self._of_steps(explorer)
+
+    def _writer(self, sampling: StreamSettings) -> ThoughtWriter:
+        parts, config = self._parts, self._parts.config
+        return ThoughtWriter(
+            self._sampler,
+            Conversation(self._chat, parts.prompts, parts.options, seed=config.seed, examples=parts.examples),
+            sampling,
+            max_thought_tokens=config.max_thought_tokens,
+            max_answer_tokens=config.max_answer_tokens,
             max_streams=config.max_concurrency,
         )
+
+    def _planner(self) -> ModelPlanner:
+        """The model that acts, so that it changes with the one in training."""
+        return ModelPlanner(self._acting.chooser, self._parts.prompts, Sampling(temperature=0.0))
+
+    def _of_steps(self, explorer: ThoughtTreeExplorer | SearchTreeExplorer) -> TreeRollouts:
         return TreeRollouts(
             explorer.grow_problem,
             explorer.solution_of,
-            parts.verifier,
-            label_level=config.label_level,
+            self._parts.verifier,
+            label_level=self._parts.config.label_level,
             use_hierarchical=True,
+            notes=explorer.notes,
         )
 
     def _solution_of(self, tree: ReasoningTree, leaf: int) -> Solution:

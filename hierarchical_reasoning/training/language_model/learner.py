@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,22 @@ from hierarchical_reasoning.model_settings import ModelSettings, write_model_set
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.records import NOTHING_SPENT
-from hierarchical_reasoning.training.credit import Credit, descendant_mean_credit, outcome_credit
+from hierarchical_reasoning.rewards import HeuristicLocalReward, RewardWeights, back_up, score_local
+from hierarchical_reasoning.together import all_or_none
+from hierarchical_reasoning.training.credit import (
+    Credit,
+    CreditRule,
+    HierarchicalCredit,
+    descendant_mean_credit,
+    outcome_credit,
+)
 from hierarchical_reasoning.training.episode import Episode
 from hierarchical_reasoning.training.episodes import FOLDER
 from hierarchical_reasoning.training.estimators import Estimator, centred, scaled, token_level
 from hierarchical_reasoning.training.explorers import Growth
+from hierarchical_reasoning.training.language_model.acting import OnServer, acting_model
 from hierarchical_reasoning.training.language_model.explorer import Explorers
+from hierarchical_reasoning.training.language_model.learned_values import LearnedValues, Pair, places_of
 from hierarchical_reasoning.training.language_model.lessons import (
     LessonPass,
     TokenLossSettings,
@@ -33,19 +44,24 @@ from hierarchical_reasoning.training.language_model.lessons import (
 )
 from hierarchical_reasoning.training.language_model.parts import LanguageModelParts
 from hierarchical_reasoning.training.language_model.rollouts import GradedTree
+from hierarchical_reasoning.training.language_model.tree_figures import TreeFigures
 from hierarchical_reasoning.training.learner import Experience, Gather, Look
 from hierarchical_reasoning.training.loading import Weights
 from hierarchical_reasoning.training.log import EvaluationRecord, Mode
 from hierarchical_reasoning.training.objectives import EntropyStats, entropy_stats
 from hierarchical_reasoning.training.packed.packed_forward import PackedModel
-from hierarchical_reasoning.training.schedule import Batches, draw_seed
+from hierarchical_reasoning.training.schedule import (
+    Batches,
+    count_updates,
+    draw_seed,
+    exploration_temperature,
+)
 from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.training.update_record import Gathered
-from hierarchical_reasoning.trees import ReasoningTree
+from hierarchical_reasoning.trees import Node, ReasoningTree
 from hierarchical_reasoning.trees.leaf_means import leaf_means
 from hierarchical_reasoning.trees.statistics import TreeStatistics, added, tree_statistics
 from hierarchical_reasoning.trees.writing import write_trees
-from llm_backends.local import LocalBackend
 from llm_backends.local.loading import LoadedModel, load_model
 
 _ESTIMATORS: dict[str, Callable[[bool], Estimator]] = {
@@ -53,19 +69,29 @@ _ESTIMATORS: dict[str, Callable[[bool], Estimator]] = {
     "scaled": lambda norm_by_std: scaled,
     "hapo": lambda norm_by_std: partial(token_level, norm_by_std=norm_by_std),
 }
-_CREDITS = {"outcome": outcome_credit, "descendant_mean": descendant_mean_credit}
+_CREDITS: dict[str, Callable[[RewardWeights], CreditRule]] = {
+    "outcome": lambda weights: outcome_credit,
+    "descendant_mean": lambda weights: descendant_mean_credit,
+    "hierarchical": HierarchicalCredit,
+}
 
 
 class LanguageModelLearner:
     """The `Learner` of a run that trains a language model."""
 
     def __init__(
-        self, parts: LanguageModelParts, weights: Weights, *, share: tuple[int, int] = (0, 1)
+        self,
+        parts: LanguageModelParts,
+        weights: Weights,
+        *,
+        share: tuple[int, int] = (0, 1),
+        on_server: OnServer = lambda progress: None,
     ) -> None:
         """
         Args:
             weights: where they are loaded from, and to.
             share: which of how many processes this is.
+            on_server: is told of a vLLM server that is started to act.
 
         Raises:
             BackendError: the model cannot be loaded, or cannot be trained on trees.
@@ -78,17 +104,15 @@ class LanguageModelLearner:
             weights.trained, dtype=weights.dtype, device=weights.device, flag=weights.trained_flag
         )
         self._packed = PackedModel(self._model.module)
-        self._acting = LocalBackend(
-            weights.acting,
-            dtype=weights.acting_dtype,
-            device=weights.acting_device,
-            model_flag=weights.acting_flag,
-            max_batch_size=min(config.max_concurrency, 64),
-        )
-        self._explorers = Explorers(parts, self._acting, self._model.chat)
+        prompt = self._model.chat.prompt_ids(parts.prompts.vanilla(parts.problems[0]))
+        self._acting = acting_model(config, weights, self._model, self._packed, prompt, on_server)
+        problems = (*parts.problems, *parts.held_out)
+        self._values = LearnedValues(config.uncertainty, seed=config.seed, problems=problems)
+        self._begun_from = Path(weights.acting)
+        self._explorers = Explorers(parts, self._acting, self._model.chat, self._values)
         self._explorers.check_room(self._model.context_length)
         self._settings = TokenLossSettings(
-            temperature=config.temperature,
+            temperature=config.first_temperature,
             clip_ratio_low=config.clip_ratio_low,
             clip_ratio_high=config.clip_ratio_high,
             clip_ratio_c=config.clip_ratio_c,
@@ -98,6 +122,10 @@ class LanguageModelLearner:
         )
         self._start: PackedModel | None = None
         self._stats: EntropyStats | None = None
+        self._noted: list[str] = []
+        self._said: set[str] = set()
+        self._figures = TreeFigures(config, self._trees_file, parts.verifier.ballot)
+        self._updates = 0
 
     @property
     def module(self) -> Any:
@@ -127,34 +155,57 @@ class LanguageModelLearner:
     ) -> Experience:
         started = time.perf_counter()
         config = self._config
-        rollouts = self._explorers.training(self._stats)
+        await self._acting.ready()
+        await self._values.ready()
+        temperature = exploration_temperature(
+            config.first_temperature,
+            config.temperature_decay,
+            update,
+            count_updates(config, len(self._parts.problems)),
+        )
+        self._settings = replace(self._settings, temperature=temperature)
+        rollouts = self._explorers.training(self._stats, temperature)
         trees: list[GradedTree] = []
         credit: list[Credit] = []
+        teaching: list[bool] = []
         batches = Batches(config, self._parts.problems, update, problems, everyones, self._share)
         while batches.due:
-            batch = await rollouts.collect(batches.due, seed=draw_seed(config.seed, update), update=update)
+            due = batches.due
+            batch = await rollouts.collect(due, seed=draw_seed(config.seed, update), update=update)
+            if config.credit == "hierarchical":
+                await all_or_none([self._score(*each) for each in zip(due, batch, strict=True)])
             found = [self._credit(graded) for graded in batch]
             trees += batch
             credit += found
-            batches.made_one(missing=sum(not own.advantage_N.any() for own in found))
-        self._write(update, trees)
+            teaching = list(map(self._teaches, trees, credit))
+            batches.made_one(missing=max(0, batches.wanted - sum(teaching)))
+        self._noted += rollouts.notes
+        self._updates = update
+        write_trees(self._trees_file(update), [graded.tree for graded in trees])
+        learned = [one and n <= batches.wanted for one, n in zip(teaching, accumulate(teaching), strict=True)]
         lessons = tuple(
             tree_lesson(graded.tree, own, config.loss_agg_mode, config.longest_sequence)
-            for graded, own in zip(trees, credit, strict=True)
-            if own.advantage_N.any()
+            for graded, own, taken in zip(trees, credit, learned, strict=True)
+            if taken
         )
         episodes = tuple(episode for graded in trees for episode in graded.episodes)
         advantages = tuple(
-            None if episode.reward is None else advantage
-            for graded, own in zip(trees, credit, strict=True)
+            None if episode.reward is None or (own.advantage_N.any() and not taken) else advantage
+            for graded, own, taken in zip(trees, credit, learned, strict=True)
             for episode, advantage in zip(graded.episodes, _of_leaves(graded, own), strict=True)
         )
-        gathered = self._gathered(trees, credit, batches.made, time.perf_counter() - started)
+        gathered = self._gathered(trees, credit, teaching, batches, time.perf_counter() - started)
         return Experience(episodes, advantages, lessons, gathered)
 
+    async def reflect(self, gathered: Sequence[Gathered]) -> None:
+        pairs = [pair for each in gathered for pair in each.places]
+        await self._values.learn([place for place, _ in pairs], [reward for _, reward in pairs])
+
     async def attempt(self, problems: Sequence[Problem], mode: Mode) -> tuple[Episode, ...]:
+        await self._acting.ready()
         rollouts = self._explorers.measuring(mode)
         trees = await rollouts.collect(problems, seed=draw_seed(self._config.seed, 0), update=0)
+        self._noted += rollouts.notes
         return tuple(episode for graded in trees for episode in graded.episodes)
 
     def evaluated(
@@ -225,15 +276,29 @@ class LanguageModelLearner:
     def idle_loss(self, model: Any) -> torch.Tensor:
         return idle_loss(self._packed, model)
 
+    def take_notes(self) -> tuple[str, ...]:
+        everything = dict.fromkeys((*self._acting.notes, *self._noted))
+        new = tuple(note for note in everything if note not in self._said)
+        self._said.update(new)
+        self._noted.clear()
+        return new
+
     def memory(self) -> Mapping[str, Any]:
-        return {} if self._stats is None else {"entropy": asdict(self._stats)}
+        entropy = {} if self._stats is None else {"entropy": asdict(self._stats)}
+        values = {"values": self._values.memory()} if self._config.explorer == "search_tree" else {}
+        return {"updates": self._updates} | entropy | values
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         self._stats = EntropyStats(**memory["entropy"]) if "entropy" in memory else None
+        self._updates = memory.get("updates", 0)
+        if "values" in memory:
+            self._values.remember(memory["values"], self._begun_from)
+        self._figures.take_up(self._updates)
 
     def save(self, folder: Path, weights: Mapping[str, torch.Tensor]) -> None:
         self._model.save(folder, weights)
         write_model_settings(folder, ModelSettings(num_icl_examples=self._config.n_examples))
+        self._values.save(folder)
 
     async def aclose(self) -> None:
         await self._acting.aclose()
@@ -242,17 +307,39 @@ class LanguageModelLearner:
     def _credit(self, graded: GradedTree) -> Credit:
         config = self._config
         estimator = _ESTIMATORS[config.adv_estimator](config.norm_adv_by_std_in_grpo)
-        return _CREDITS[config.credit](graded.tree, graded.tree.rewards(), estimator)
+        return _CREDITS[config.credit](config.reward_weights)(graded.tree, graded.tree.rewards(), estimator)
 
-    def _write(self, update: int, trees: Sequence[GradedTree]) -> None:
-        """Beside the episodes; takes the place of an earlier file of the update."""
+    async def _score(self, problem: Problem, graded: GradedTree) -> None:
+        """Put the rewards that the credit weighs into the tree, for the credit and for whoever looks at the tree."""
+
+        def drawn(node: Node) -> str:
+            return self._model.chat.text(node.tokens[node.given :])
+
+        tree = graded.tree
+        await score_local(tree, problem, HeuristicLocalReward(), drawn)
+        back_up(tree, tree.rewards(), self._config.reward_weights)
+
+    def _teaches(self, graded: GradedTree, credit: Credit) -> bool:
+        """Whether the group of a problem has the spread that it needs to be learned from."""
+        if not credit.advantage_N.any():
+            return False
+        if not self._config.filter_groups or self._config.filter_groups_metric == "rewards":
+            return True
+        return len({episode.reward for episode in graded.episodes} - {None}) > 1
+
+    def _trees_file(self, update: int) -> Path:
+        """Beside the episodes."""
         index, count = self._share
         suffix = "" if count == 1 else f"-rank{index}"
-        folder = self._config.output_dir / FOLDER
-        write_trees(folder / f"update-{update:05d}-trees{suffix}.jsonl", [graded.tree for graded in trees])
+        return self._config.output_dir / FOLDER / f"update-{update:05d}-trees{suffix}.jsonl"
 
     def _gathered(
-        self, trees: Sequence[GradedTree], credit: Sequence[Credit], batches: int, seconds: float
+        self,
+        trees: Sequence[GradedTree],
+        credit: Sequence[Credit],
+        teaching: Sequence[bool],
+        batches: Batches,
+        seconds: float,
     ) -> Gathered:
         episodes = [episode for graded in trees for episode in graded.episodes]
         has_reward = [episode for episode in episodes if episode.reward is not None]
@@ -271,12 +358,25 @@ class LanguageModelLearner:
             entropy=sum(surprise for _, surprise in surprises),
             thought_types={},
             groups=len(trees),
-            groups_without_spread=sum(not own.advantage_N.any() for own in credit),
-            generation_batches=batches,
+            groups_without_spread=len(trees) - sum(teaching),
+            generation_batches=batches.made,
             usage=NOTHING_SPENT,
             seconds=seconds,
-            trees=_summed(statistics) | {"generated_tokens": float(growth.generated_tokens)},
+            temperature=self._settings.temperature,
+            trees=_summed(statistics)
+            | {
+                "generated_tokens": float(growth.generated_tokens),
+                "left_over": float(max(0, sum(teaching) - batches.wanted)),
+            },
+            metrics=self._figures.of([graded.tree for graded in trees]),
+            places=self._places(trees),
         )
+
+    def _places(self, trees: Sequence[GradedTree]) -> tuple[Pair, ...]:
+        if self._config.explorer != "search_tree":
+            return ()
+        problems = {problem.id: problem for problem in self._parts.problems}
+        return places_of([graded.tree for graded in trees], problems)
 
 
 def _summed(statistics: TreeStatistics) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """From graded trees to a gradient: what each token is worth, in passes in which every token is computed once.
 
-Axes: T tokens of all lessons behind each other, or of one pass; L tokens that the loss is taken on.
+Axes: T tokens of all lessons behind each other, or of one pass; L tokens that the loss is taken on; S = 2 signs of an
+advantage, of which an objective is linear in each.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ class TreeLesson:
 
     forest: TokenForest
     advantage_T: torch.Tensor
+    negative_T: torch.Tensor
+    """What of it comes from negative advantages; see `Credit`."""
     weight_T: torch.Tensor
     """How much of the loss a token is; 0 where it was given."""
     acted_log_probs_T: torch.Tensor
@@ -92,7 +95,7 @@ class LessonPass:
         """
         counts_T = self.packed.counts_T & (self.of_tokens("weight_T") > 0)
         if not everywhere:
-            counts_T &= self.of_tokens("advantage_T") != 0
+            counts_T &= (self.of_tokens("advantage_T") != 0) | (self.of_tokens("negative_T") != 0)
         return counts_T.nonzero().squeeze(1)
 
 
@@ -101,7 +104,7 @@ def tree_lesson(tree: ReasoningTree, credit: Credit, aggregation: Aggregation, h
 
     Args:
         aggregation: as verl names them. A sequence is what one advantage is given to: a path with `outcome_credit`, a
-            node with `descendant_mean_credit`. One in which nothing was drawn does not count.
+            node with the others. One in which nothing was drawn does not count.
         horizon: the longest that a sequence can be, for ``seq-mean-token-sum-norm``.
     """
     numbers = {node_id: number for number, node_id in enumerate(tree.walk())}
@@ -109,17 +112,18 @@ def tree_lesson(tree: ReasoningTree, credit: Credit, aggregation: Aggregation, h
     parents = [NO_PLACE if node.parent is None else numbers[node.parent] for node in nodes]
     forest, places = lay_out(parents, [node.tokens for node in nodes])
     advantage_T = torch.zeros(len(forest), dtype=torch.float64)
-    weight_T = torch.zeros_like(advantage_T)
+    negative_T, weight_T = torch.zeros_like(advantage_T), torch.zeros_like(advantage_T)
     acted_T = torch.full_like(advantage_T, torch.nan)
     for node_id, tokens in token_advantages(tree, _weighed(tree, credit, aggregation, horizon)).items():
         here = slice(places[numbers[node_id]].start, places[numbers[node_id]].stop)
         advantage_T[here] = torch.from_numpy(tokens.advantage_T)
+        negative_T[here] = torch.from_numpy(tokens.negative_T)
         weight_T[here] = torch.from_numpy(tokens.weight_T)
         node = tree.node(node_id)
         if node.log_probs:
             acted_T[here][node.given :] = torch.tensor(node.log_probs, dtype=torch.float64)
     count = float(weight_T.sum()) if aggregation == "token-mean" else float(len(_lengths(tree, credit)[1]))
-    return TreeLesson(forest, advantage_T, weight_T, acted_T, count)
+    return TreeLesson(forest, advantage_T, negative_T, weight_T, acted_T, count)
 
 
 def divide(lessons: Sequence[TreeLesson], tokens_per_pass: int) -> list[LessonPass]:
@@ -147,7 +151,8 @@ def pass_loss(
     known = part.lessons[0].old_log_probs_T is not None
     old_1L = of("old_log_probs_T") if known else new_1L.detach()
     mask_1L = torch.ones_like(new_1L, dtype=torch.bool)
-    advantage_1L, weight_1L = of("advantage_T"), of("weight_T")
+    negative_1L, weight_1L = of("negative_T"), of("weight_T")
+    advantage_SL = torch.cat([of("advantage_T") - negative_1L, negative_1L])
     low_1L, high_1L = (
         torch.full_like(new_1L, side).detach() for side in (settings.clip_ratio_low, settings.clip_ratio_high)
     )
@@ -160,15 +165,18 @@ def pass_loss(
             )
         if settings.adv_beta is not None:
             ratio_1L = importance_ratio(new_1L.detach(), old_1L, mask_1L)
-            advantage_1L = redistribute_advantage(
-                advantage_1L, h_hat_1L, ratio_1L, low_1L, high_1L, settings.adv_beta
+            advantage_SL = redistribute_advantage(
+                advantage_SL, h_hat_1L, ratio_1L, low_1L, high_1L, settings.adv_beta
             )
-    held_to = KlTerm(of("reference_log_probs_T"), settings.kl_coeff) if settings.kl_coeff else None
+    # A token stands in the row of either sign, so each has half of its KL.
+    held_to = None
+    if settings.kl_coeff:
+        held_to = KlTerm(of("reference_log_probs_T").expand(2, -1), settings.kl_coeff / 2)
     result = clipped_objective(
-        new_1L,
-        old_1L,
-        advantage_1L,
-        mask_1L,
+        new_1L.expand(2, -1),
+        old_1L.expand(2, -1),
+        advantage_SL,
+        mask_1L.expand(2, -1),
         Clip(low_1L, high_1L, settings.clip_ratio_c),
         kl=held_to,
     )
@@ -178,8 +186,8 @@ def pass_loss(
         gap_L = (at_one_L - of("acted_log_probs_T").squeeze(0)).abs().nan_to_num(0.0)
     return loss, Sums(
         loss=float(loss.detach()),
-        kl=float(result.kl_BT.detach().sum()),
-        clipped=float((result.clipped_BT | result.dual_clipped_BT).sum()),
+        kl=float(result.kl_BT.detach().sum()) / 2,
+        clipped=float((result.clipped_BT | result.dual_clipped_BT).any(dim=0).sum()),
         gap=float(gap_L.sum()),
         acts=len(places_L),
         tokens=len(part.packed.forest),
@@ -239,12 +247,16 @@ def _weighed(tree: ReasoningTree, credit: Credit, aggregation: Aggregation, hori
     advantages = dict(zip(credit.node_N, credit.advantage_N.tolist(), strict=True))
     shares = {leaf: 1.0 / lengths[leaf] if leaf in lengths else None for leaf in tree.leaves()}
     worth = {leaf: None if share is None else share * advantages[leaf] for leaf, share in shares.items()}
-    share_N, worth_N = (
+    negative = {leaf: None if value is None else min(value, 0.0) for leaf, value in worth.items()}
+    share_N, worth_N, negative_N = (
         np.array([means[node_id].mean or 0.0 for node_id in credit.node_N])
-        for means in (leaf_means(tree, shares), leaf_means(tree, worth))
+        for means in (leaf_means(tree, values) for values in (shares, worth, negative))
     )
-    advantage_N = np.divide(worth_N, share_N, out=np.zeros_like(worth_N), where=share_N > 0)
-    return replace(credit, advantage_N=advantage_N, weight_N=credit.weight_N * share_N)
+    advantage_N, negative_N = (
+        np.divide(each_N, share_N, out=np.zeros_like(each_N), where=share_N > 0)
+        for each_N in (worth_N, negative_N)
+    )
+    return replace(credit, advantage_N=advantage_N, negative_N=negative_N, weight_N=credit.weight_N * share_N)
 
 
 def _lengths(tree: ReasoningTree, credit: Credit) -> tuple[bool, dict[int, int]]:

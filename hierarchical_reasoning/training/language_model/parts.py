@@ -32,7 +32,7 @@ class LanguageModelParts:
     verifier: Verifier
     prompts: Prompts
     options: tuple[ThoughtType, ...]
-    """Of the explorer ``thought_tree``; else none."""
+    """Where thoughts have types; else none."""
     examples: Examples
     """So are these."""
     settings: Mapping[str, Any]
@@ -45,7 +45,7 @@ class LanguageModelParts:
         return ResultsHead(
             model_name=config.model_id,
             label_level=config.label_level,
-            use_hierarchical_reasoning=config.explorer == "thought_tree",
+            use_hierarchical_reasoning=config.thinks_in_steps,
             summary=summarize(()),
             config={
                 **config.model_dump(mode="json"),
@@ -71,7 +71,7 @@ def assemble_language_model(config: LanguageModelConfig) -> LanguageModelParts:
     options: tuple[ThoughtType, ...] = ()
     examples: Examples = {}
     example_notes: tuple[str, ...] = ()
-    if config.explorer == "thought_tree":
+    if config.thinks_in_steps:
         options = load_taxonomy(config.tree_model_path).at_level(config.label_level)
         prompts.check(asked.problems[0], options[0])
         examples, example_notes = shown_examples(config, options, None)

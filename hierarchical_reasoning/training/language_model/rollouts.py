@@ -41,6 +41,8 @@ class TreeRollouts:
     verifier: Verifier
     label_level: int
     use_hierarchical: bool
+    notes: Sequence[str] = ()
+    """What was done otherwise than asked; grows with the trees."""
 
     async def collect(self, problems: Sequence[Problem], *, seed: int, update: int) -> list[GradedTree]:
         """A tree of each problem.

@@ -11,11 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.training.language_model.config import LanguageModelConfig
-from hierarchical_reasoning.wording import kind_of
+from hierarchical_reasoning.training.yaml_mapping import read_mapping
 
 _ESTIMATOR = "algorithm.adv_estimator"
 _NORMALIZED = "algorithm.norm_adv_by_std_in_grpo"
@@ -66,7 +64,7 @@ def read_settings_file(path: Path) -> SettingsFile:
     settings: dict[str, Any] = {}
     keys: dict[str, str] = {}
     notes: list[str] = []
-    for written, value in _flat(_mapping(path), path):
+    for written, value in _flat(read_mapping(path), path):
         key = ".".join(part.rstrip(":") for part in written)
         if key != ".".join(written):
             note = f"{path}: {'.'.join(written)!r} is read as {key!r}: a colon stands there twice"
@@ -78,11 +76,11 @@ def read_settings_file(path: Path) -> SettingsFile:
             raise ConfigError(f"--config {path}: {keys[name]} and {key} both set {name}; give one")
         settings[name], keys[name] = value, key
     if keys.get("adv_estimator") == _ESTIMATOR:
-        _translate_estimator(settings, keys, path)
+        translate_estimator(settings, keys, path)
     return SettingsFile(path, settings, keys, tuple(notes))
 
 
-def _translate_estimator(settings: dict[str, Any], keys: dict[str, str], path: Path) -> None:
+def translate_estimator(settings: dict[str, Any], keys: dict[str, str], path: Path) -> None:
     """verl's ``grpo`` divides by the standard deviation or does not, which here are two estimators."""
     estimator = settings["adv_estimator"]
     if estimator == "hapo":
@@ -91,20 +89,6 @@ def _translate_estimator(settings: dict[str, Any], keys: dict[str, str], path: P
         raise ConfigError(f"--config {path}: {_ESTIMATOR} is {estimator!r}; take grpo or hapo")
     keys.pop("norm_adv_by_std_in_grpo", None)
     settings["adv_estimator"] = "scaled" if settings.pop("norm_adv_by_std_in_grpo", True) else "centred"
-
-
-def _mapping(path: Path) -> Mapping[Any, Any]:
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), Loader=_OnceALoader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise ConfigError(f"--config {path} cannot be read ({error.strerror}); give a YAML file") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--config {path} is not YAML: {' '.join(str(error).split())}") from error
-    if found is None:
-        return {}
-    if not isinstance(found, Mapping):
-        raise ConfigError(f"--config {path}: is {kind_of(found)}, expected keys and values")
-    return found
 
 
 def _flat(
@@ -130,18 +114,3 @@ def _nearest(key: str) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"allowed are {', '.join(VERL)}, and the names of flags"
-
-
-class _OnceALoader(yaml.SafeLoader):
-    """YAML's own loader takes the last of several equal keys."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(
-                        None, None, f"the key {key.value!r} stands there twice", key.start_mark
-                    )
-                seen.add(key.value)
-        return super().construct_mapping(node, deep=deep)

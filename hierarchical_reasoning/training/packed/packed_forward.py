@@ -4,7 +4,8 @@ The model is called as a whole, which is how wrappers (several devices, shards, 
 with the positions that they have on their own paths. Attention learns of the paths by a keyword of that call, so that
 a layer that is computed again for its gradient attends alike; the places whose logits are asked for reach the head by
 a hook, and it is applied nowhere else. Where a model does not hand the keyword on, or attends in a way that is not
-computed over a forest, it gets a mask over the whole row in its place: exact too, and slower.
+computed over a forest, it gets a mask over the whole row in its place: exact too, and slower. That mask would stand in
+for the windows of layers that see the last tokens alone, so what is longer than these is refused.
 
 Axes: T places of the forest, L places asked for, V vocabulary.
 """
@@ -22,6 +23,9 @@ from llm_backends import UnsupportedError
 
 _PROBE_PARENTS = (NO_PLACE, 0, 0, 1, 1, NO_PLACE)
 _PROBE_LENGTHS = (5, 4, 6, 3, 2, 4)
+_WINDOWS_OF_PATHS = ("sliding_window", "attention_chunk_size")
+_WINDOWS_OF_ROWS = ("window_size",)
+"""By what names models call the tokens that some layers see at most: along a path; by their places in a row."""
 
 
 class PackedModel:
@@ -72,7 +76,15 @@ class PackedModel:
 
         Args:
             model: what wraps the module to train it on several devices or with adapters; None: the module itself.
+
+        Raises:
+            UnsupportedError: a path is longer than what some layer sees.
         """
+        if not self._by_blocks:
+            _check_windows(self._module.config.get_text_config(), forest)
+        return self._logits(forest, places_L, model)
+
+    def _logits(self, forest: TokenForest, places_L: torch.Tensor, model: Any | None = None) -> torch.Tensor:
         device = self.device
         paths = TokenPaths(forest, device)
         if self._by_blocks:
@@ -125,7 +137,7 @@ class PackedModel:
         counted = iter(range(sum(_PROBE_LENGTHS)))
         tokens = [[(7 * next(counted) + 3) % vocabulary for _ in range(length)] for length in _PROBE_LENGTHS]
         forest, _ = lay_out(_PROBE_PARENTS, tokens)
-        found_TV = self.logits(forest, torch.arange(len(forest))).float()
+        found_TV = self._logits(forest, torch.arange(len(forest))).float()
         expected_TV = torch.empty_like(found_TV)
         for place in range(len(forest)):
             path_T = torch.cat([forest.path_above(place), torch.tensor([place])])
@@ -138,6 +150,21 @@ class PackedModel:
             float(expected_TV.abs().max()), 1.0
         )
         return None if difference <= tolerance else difference
+
+
+def _check_windows(config: Any, forest: TokenForest) -> None:
+    paths = int(forest.positions_T.max()) + 1
+    for names, what, length in (
+        (_WINDOWS_OF_PATHS, "paths", paths),
+        (_WINDOWS_OF_ROWS, "packed rows", len(forest)),
+    ):
+        for name in names:
+            window = getattr(config, name, None)
+            if window is not None and window < length:
+                raise UnsupportedError(
+                    f"attention has a window of {window} tokens ({name}), and {what} of {length}; train on shorter "
+                    "ones, or take a model without"
+                )
 
 
 def _turn_dropout_off(module: torch.nn.Module) -> None:

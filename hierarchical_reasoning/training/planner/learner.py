@@ -25,6 +25,7 @@ from hierarchical_reasoning.training.planner.policy import Decision, Policy
 from hierarchical_reasoning.training.planner.rollouts import Waiting
 from hierarchical_reasoning.training.planner.update import Lesson, LossSettings, divide, pass_loss
 from hierarchical_reasoning.training.sums import Sums
+from hierarchical_reasoning.training.update_record import Gathered
 from llm_backends import Message
 from llm_backends.local import LocalBackend
 
@@ -56,6 +57,8 @@ class PlannerLearner:
         self._parts = parts
         self._config = parts.config
         self._weights = weights
+        self._backends = backends
+        self._said: set[str] = set()
         self._policy = Policy.load(
             weights.trained, dtype=weights.dtype, device=weights.device, flag=weights.trained_flag
         )
@@ -103,6 +106,9 @@ class PlannerLearner:
     async def attempt(self, problems: Sequence[Problem], mode: Mode) -> tuple[Episode, ...]:
         return (await attempt(self._rollouts, problems, self._config, mode)).episodes
 
+    async def reflect(self, gathered: Sequence[Gathered]) -> None:
+        """A planner has nothing besides its weights."""
+
     def evaluated(
         self, update: int, mode: Mode, episodes: Sequence[Episode], seconds: float
     ) -> EvaluationRecord:
@@ -149,6 +155,11 @@ class PlannerLearner:
 
     def idle_loss(self, model: Any) -> torch.Tensor:
         return 0.0 * self._idle(self._policy, model).sum()
+
+    def take_notes(self) -> tuple[str, ...]:
+        new = tuple(note for note in self._backends.notes if note not in self._said)
+        self._said.update(new)
+        return new
 
     def memory(self) -> Mapping[str, Any]:
         return {}

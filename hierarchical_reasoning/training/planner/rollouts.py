@@ -88,7 +88,7 @@ class Rollouts:
 
         Raises:
             TrainingError: a server fails for longer than patience allows.
-            UsageError, BackendError: what no episode could survive (`attempt.FATAL`).
+            UsageError, BackendError: what no episode could survive (`fatal.FATAL`).
         """
         collecting = _Collecting(self, sampling)
         slots = asyncio.Semaphore(self.max_concurrency)

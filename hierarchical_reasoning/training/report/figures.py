@@ -58,6 +58,9 @@ class _Plan:
     floor: float | None = 0.0
     ceiling: float | None = None
 
+    def measured(self, update: UpdateRecord) -> bool:
+        return any(measure(update) is not None for _, measure in self.measures)
+
     def drawn(self, parts: list[Stretch]) -> CurveFigure:
         curves = tuple(update_curve(name, parts, measure) for name, measure in self.measures)
         return CurveFigure(self.key, self.title, self.meaning, self.unit, curves, self.floor, self.ceiling)
@@ -87,7 +90,8 @@ def rollout_figures(log: TrainingLog) -> list[CurveFigure]:
     """What the episodes were that were learned from."""
     if log.words is PLANNER:
         return _drawn((_WITHOUT_SPREAD, _CHOICES), log)
-    return _drawn((_WITHOUT_SPREAD, _TOKENS, *_TREES), log)
+    measured = tuple(plan for plan in _METRICS if any(plan.measured(update) for update in log.updates))
+    return _drawn((_WITHOUT_SPREAD, _TOKENS, *_TREES, *measured), log)
 
 
 def optimisation_figures(log: TrainingLog) -> list[CurveFigure]:
@@ -141,6 +145,10 @@ def _tree_share(part: str, whole: str) -> Measure:
     return lambda update: update.trees[part] / update.trees[whole] if update.trees.get(whole) else None
 
 
+def _metric(name: str) -> Measure:
+    return lambda update: update.metrics.get(name)
+
+
 def _if_taught(measure: Callable[[UpdateRecord], float]) -> Measure:
     return lambda update: measure(update) if taught(update) else None
 
@@ -192,6 +200,44 @@ _TREES = (
         "Branchings with spread",
         "Share of what is compared with each other, whose rewards differ.",
         (("share", _tree_share("groups_with_spread", "groups")),),
+        unit="percent",
+        ceiling=1.0,
+    ),
+)
+_METRICS = (
+    _Plan(
+        "pass_at_k",
+        "pass@k",
+        "Chance that one of k answers of a tree is right.",
+        (("k = 1", _metric("pass_at_1")), ("k = 4", _metric("pass_at_4"))),
+        unit="percent",
+        ceiling=1.0,
+    ),
+    _Plan(
+        "tree_rewards",
+        "Rewards in trees",
+        "Total of a node, and what was backed up from an answer.",
+        (("node", _metric("node_reward")), ("path", _metric("path_reward"))),
+    ),
+    _Plan(
+        "branching",
+        "Branching",
+        "Children of an inner node, where a problem was solved and where it was not.",
+        (("solved", _metric("branching_solved")), ("failed", _metric("branching_failed"))),
+    ),
+    _Plan(
+        "diversity",
+        "Diversity and novelty",
+        "Bigrams of siblings that differ; 4-grams of trees that no earlier one had.",
+        (("diversity", _metric("diversity")), ("novelty", _metric("novelty"))),
+        unit="percent",
+        ceiling=1.0,
+    ),
+    _Plan(
+        "agreement",
+        "Agreement",
+        "Pairs of answers to a problem that are the same.",
+        (("pairs", _metric("robustness")),),
         unit="percent",
         ceiling=1.0,
     ),

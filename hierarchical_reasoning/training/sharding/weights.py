@@ -35,7 +35,11 @@ def full_weights(accelerator: Accelerator, model: Any) -> Iterator[tuple[str, to
     Raises:
         TrainingError: LoRA was put where it cannot be merged.
     """
-    plain = accelerator.unwrap_model(model)
+    yield from plain_weights(accelerator.unwrap_model(model))
+
+
+def plain_weights(plain: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """`full_weights` of a model that nothing but adapters wraps."""
     base = plain.get_base_model() if isinstance(plain, PeftModel) else plain
     named = list(_plain_names(base))
     _check_ties(named)

@@ -16,6 +16,7 @@ from easy_task import log_of
 from fake_reasoner import problems_file
 
 from hierarchical_reasoning.cli.main import main
+from hierarchical_reasoning.training.explorers.settings import DELIMITERS
 from hierarchical_reasoning.training.language_model.config import LanguageModelConfig
 from hierarchical_reasoning.training.language_model.parts import assemble_language_model
 
@@ -75,7 +76,7 @@ def test_the_published_command_runs(tmp_path: Path, planner_model: Path) -> None
         *("--epochs", "1", "--output_dir", str(tmp_path / "out"), "--torch_dtype", "bfloat16", *SPEC_FLAGS),
     )
     assert result.exit_code == 0, result.output
-    assert "note: --gpu_memory_utilization 0.4 has no effect: the model acts in this process" in result.output
+    assert "note: --gpu_memory_utilization 0.4 has no effect with no vLLM server that is" in result.output
     assert "note: --enable_prefix_caching has no effect" in result.output
     assert "a tree each" in result.output
     found = settings_of(tmp_path / "out")
@@ -209,6 +210,23 @@ def test_what_has_no_effect_is_noted(
     assert any(expected in note for note in given), given
 
 
+def test_delimiters_are_given_one_by_one(
+    tmp_path: Path, planner_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs: list[LanguageModelConfig] = []
+    monkeypatch.setattr(
+        "hierarchical_reasoning.cli.train_language_model.train_language_model_at_terminal",
+        lambda config, **_: configs.append(config),
+    )
+    given = ("--delimiters", r"\n", "--delimiters", r"\\n", "--delimiters", "。")
+    for command in ("run", "tree"):
+        assert called(command, *base(tmp_path, planner_model, *given)).exit_code == 0
+        assert called(command, *base(tmp_path, planner_model)).exit_code == 0
+    assert [config.delimiters for config in configs] == [("\n", r"\n", "。"), DELIMITERS] * 2
+    refused = called("tree", *base(tmp_path, planner_model, "--delimiters", ""))
+    assert (refused.exit_code, "--delimiters '': String should have at least 1" in said(refused)) == (2, True)
+
+
 def test_a_whole_run_that_learns_nothing_says_so(tmp_path: Path, planner_model: Path) -> None:
     result = called(
         "run", *base(tmp_path, planner_model, "--max_new_tokens", "4", "--num_rollouts_per_prompt", "2")
@@ -224,7 +242,7 @@ def test_a_whole_run_that_learns_nothing_says_so(tmp_path: Path, planner_model: 
 def test_help_loads_neither_torch_nor_transformers() -> None:
     code = (
         "import sys; from click.testing import CliRunner; from hierarchical_reasoning.cli.main import main; "
-        "shown = [CliRunner().invoke(main, ['train', name, '--help']) for name in ('run', 'tree')]; "
+        "shown = [CliRunner().invoke(main, ['train', name, '--help']) for name in ('run', 'tree', 'hato')]; "
         "assert not any(each.exit_code for each in shown); "
         "print([name for name in ('torch', 'transformers', 'sklearn', 'networkx') if name in sys.modules])"
     )

@@ -123,10 +123,12 @@ def check(
 def test_outcome_credit_is_each_path_as_a_row(
     models: Models, trees: Sequence[ReasoningTree], aggregation: str
 ) -> None:
-    """Where no step came between, so that nothing is clipped: a node that paths share counts for each of them."""
+    """A node that paths share counts for each of them, also where only those of one sign are clipped."""
     on_policy = replace(models, old=models.new)
     check(on_policy, trees, "outcome", "scaled", Objective(aggregation=aggregation))
     check(on_policy, trees, "outcome", "hapo", Objective(aggregation=aggregation, temperature=0.6, kl=0.3))
+    objective = Objective(aggregation=aggregation, low=0.1, high=0.1, dual=1.5, kl=0.3)
+    assert check(models, trees, "outcome", "hapo", objective).clipped >= 3
 
 
 @pytest.mark.parametrize("aggregation", get_args(Aggregation))
@@ -135,7 +137,9 @@ def test_descendant_mean_credit_is_each_node_as_a_row(models: Models, aggregatio
 
 
 @pytest.mark.parametrize(
-    ("trees", "by"), [(LINEAR, "outcome"), (BRANCHING, "descendant_mean")], ids=["linear", "branching"]
+    ("trees", "by"),
+    [(LINEAR, "outcome"), (BRANCHING, "outcome"), (BRANCHING, "descendant_mean")],
+    ids=["linear", "paths", "nodes"],
 )
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_after_several_steps_ratios_are_clipped(

@@ -25,6 +25,10 @@ from hierarchical_reasoning.verifiers import verifier_for
 
 HERE = Path(__file__).parent
 HAPO = {"objective": "hapo", "num_iterations": 2}
+THOUGHTS = {
+    "explorer": "thought_tree", "credit": "descendant_mean", "label_level": 1, "max_thought_tokens": 5,
+    "max_answer_tokens": 5, "max_steps_per_episode": 3, "branching_factor": 2,
+}  # fmt: skip
 FILES = ("model.safetensors", "training_state/optimizer.safetensors")
 
 
@@ -70,15 +74,24 @@ def test_it_learns_what_is_rewarded(tmp_path: Path, planner_model: Path, setting
 
 
 def test_thought_trees_are_learned_from(tmp_path: Path, planner_model: Path) -> None:
-    settings = {
-        "explorer": "thought_tree", "credit": "descendant_mean", "label_level": 1, "num_icl_examples": 0,
-        "max_thought_tokens": 5, "max_answer_tokens": 5, "max_steps_per_episode": 3, "branching_factor": 2, **HAPO,
-    }  # fmt: skip
-    result, records = trained(tmp_path, planner_model, eval_rows=2, **settings)
+    result, records = trained(tmp_path, planner_model, eval_rows=2, num_icl_examples=0, **THOUGHTS, **HAPO)
     assert not result.learned_nothing
     assert [record.trees["leaves"] / record.trees["trees"] > 1 for record in updates(records)] == [True, True]
     entries = json.loads((tmp_path / "out" / "rollouts" / "update-00001.json").read_text())["results"]
     assert all(entry["steps"] for entry in entries)
+
+
+def test_what_prompts_leave_out_is_told_once(tmp_path: Path, planner_model: Path) -> None:
+    examples = tmp_path / "examples.json"
+    options = parts(tmp_path, planner_model, THOUGHTS | {"num_icl_examples": 0}).options
+    examples.write_text(json.dumps({option.name: ["the king " * 2000] for option in options}))
+    settings = THOUGHTS | {"num_icl_examples": 1, "examples_file": examples, "eval_rows": 2, "n_rows": 4}
+    _, records = trained(tmp_path, planner_model, **settings)
+    notes = [note for record in records for note in record.notes]
+    assert notes
+    assert all("1 of 1 examples of" in note and "did not fit the context of 4096" in note for note in notes)
+    assert len(set(notes)) == len(notes)
+    assert [record["notes"] for record in log_of(tmp_path / "out")] == [record.notes for record in records]
 
 
 @pytest.fixture(scope="module")

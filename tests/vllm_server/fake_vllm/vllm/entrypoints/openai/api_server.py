@@ -3,7 +3,8 @@
 
 ``FAKE_VLLM`` holds words: die (after a second line of log), slow (never ready), stubborn (ignores SIGTERM),
 child (starts one), own-group (the child leads a process group), orphan (dies once ready, its child does not),
-no-choice (ignores the constraint), no-chat, closed (503 on /health), mute (logs nothing).
+no-choice (ignores the constraint), no-chat, closed (503 on /health), mute (logs nothing), model (serves a real
+one, by what `served_model` says).
 """
 
 import argparse
@@ -31,6 +32,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--enable-prompt-tokens-details", action="store_true")
     parser.add_argument("--no-enable-chunked-prefill", action="store_true")
     parser.add_argument("--dtype")
+    parser.add_argument("--enable-prefix-caching", action="store_true")
+    parser.add_argument("--max-logprobs", type=int)
     return parser.parse_args()
 
 
@@ -82,6 +85,10 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     Handler.asked = arguments()
     print("loading", Handler.asked.model, flush=True)
+    if "model" in MODES:
+        import served_model
+
+        served_model.serve(Handler.asked.model, Handler.asked.served_model_name, Handler.asked.port)
     if "die" in MODES:
         print("\x1b[31mValueError: no such architecture\x1b[0m", file=sys.stderr, flush=True)
         sys.exit(1)

@@ -1,0 +1,60 @@
+"""How many children a node gets, and which: the options of the planner that are followed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from hierarchical_reasoning.planners.base import Choice
+from hierarchical_reasoning.planners.option_draws import draw_options
+from hierarchical_reasoning.search.grown import Grown
+from hierarchical_reasoning.search.settings import SearchSettings
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One child that is to be made."""
+
+    name: str
+    """Of its thought type, or "Finish thinking"."""
+    prior: float | None = None
+    """The planner's probability of it."""
+    copy: int = 0
+    """Which of several children of this type it is."""
+    choice: Choice | None = None
+    """What it was drawn from; None where no planner was asked."""
+
+
+def width(grown: Grown, node: int, settings: SearchSettings) -> int:
+    """Children of a node: 1 + round((branching_factor - 1) · clamp(promise + 2 uncertainty, 0, 1)).
+
+    So a node gets all where it promises much, or nothing is known of it, and one where it surely leads nowhere.
+    """
+    most = settings.branching_factor
+    if settings.fixed_branching:
+        return most
+    return 1 + round((most - 1) * min(1.0, max(0.0, grown.exploration(node))))
+
+
+def drawn(choice: Choice, n: int, temperature: float, uniform: Callable[[str], float]) -> list[Branch]:
+    """At most `n` different options, by a planner's probabilities; arguments as of `draw_options`."""
+    assert choice.probabilities is not None, "drawn from probabilities"
+    probabilities = choice.probabilities
+    names = draw_options(probabilities, n, temperature, uniform)
+    return [Branch(name, probabilities[name], choice=choice) for name in names]
+
+
+def chosen(choices: Sequence[Choice]) -> list[Branch]:
+    """The options that a planner without probabilities chose when it was asked several times, each once; how often it
+    chose one stands for its probability."""
+    counts = Counter(choice.name for choice in choices)
+    first = {choice.name: choice for choice in reversed(choices)}
+    return [Branch(name, counts[name] / len(choices), choice=first[name]) for name in counts]
+
+
+def uniform_numbers(*place: object) -> Callable[[str], float]:
+    """Of each option, a number in [0, 1) that depends on the place and its name alone."""
+    before = "/".join(map(str, place))
+    return lambda name: random.Random(f"{before}/{name}").random()

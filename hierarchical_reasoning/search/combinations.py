@@ -1,0 +1,131 @@
+"""Which settings of a search go together, and with those of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.search.settings import LEARNED, SearchSettings
+from hierarchical_reasoning.verifiers import Verifier
+from taxonomy.atomic import file_hash
+
+if TYPE_CHECKING:
+    from hierarchical_reasoning.config import RunConfig
+
+_DRAWING_PLANNERS = ("model", "uniform", "markov", "untyped")
+_EMBEDDING_FRAMEWORKS = ("openai", "together", "vllm")
+_VALUE_HEAD = frozenset({"value_head", "value_features", "embedding_model_name", "learn_every"})
+
+
+def check_search(config: RunConfig, mode: str) -> None:
+    """
+    Raises:
+        ConfigError: a setting of a search needs another one, or contradicts it.
+    """
+    if config.search is None:
+        return
+    search = f"--search {config.search}"
+    if config.vanilla_baseline or config.joint or config.planner not in _DRAWING_PLANNERS:
+        what = "--joint" if config.joint else mode
+        raise ConfigError(
+            f"{search} follows several of a planner's thought types, and does not go with {what}; take --planner "
+            f"{', '.join(_DRAWING_PLANNERS[:-1])} or {_DRAWING_PLANNERS[-1]}"
+        )
+    if config.planner == "untyped" and config.temperature == 0 and config.branching_factor > 1:
+        raise ConfigError(
+            f"{search} with --planner untyped takes several samples of the next thought, and with --temperature 0 all "
+            "are the same; give a --temperature above 0, or --branching_factor 1"
+        )
+    if config.planner == "untyped" and config.local_reward == "prior":
+        raise ConfigError(
+            "--local_reward prior is the planner's probability of a thought type, and with --planner untyped there is "
+            "none; take heuristic, value or judge"
+        )
+    for flag, source in (("--local_reward", config.local_reward), ("--path_reward", config.path_reward)):
+        if source == "value" and not config.learns_values:
+            raise ConfigError(
+                f"{flag} value is what a value head expects, and --uncertainty is {config.uncertainty}; take one of "
+                f"{', '.join(LEARNED)}"
+            )
+        if source == "judge" and config.high_level_model is None:
+            raise ConfigError(f"{flag} judge has a model rate; name it with --high_level_model_name")
+    if config.learns_values:
+        _check_features(config)
+
+
+def _check_features(config: RunConfig) -> None:
+    features = config.value_features
+    if features == "states" and config.framework != "local":
+        raise ConfigError(
+            f"--value_features states are those of a model in this process, and --llm_framework is "
+            f"{config.framework}; take embeddings or words"
+        )
+    if features == "embeddings":
+        if config.embedding_model_name is None:
+            raise ConfigError(
+                "--value_features embeddings needs a model that makes them; name it with --embedding_model_name"
+            )
+        if config.framework not in _EMBEDDING_FRAMEWORKS:
+            raise ConfigError(
+                f"--value_features embeddings come from {', '.join(_EMBEDDING_FRAMEWORKS)}, and --llm_framework is "
+                f"{config.framework}; take {'states or words' if config.framework == 'local' else 'words'}"
+            )
+
+
+def check_path_reward(config: RunConfig, verifier: Verifier) -> None:
+    """
+    Raises:
+        ConfigError: answers of this format cannot be rewarded so.
+    """
+    if config.search is None:
+        return
+    if config.path_reward == "check" and not verifier.computes_truth:
+        raise ConfigError(
+            "--path_reward check asks the problem alone whether an answer is right, which answers of the format "
+            f"{verifier.format} do not tell; take agreement, value or judge"
+        )
+    if config.path_reward == "verifier" and config.answers_are_judged:
+        raise ConfigError(
+            "--path_reward verifier reads the ground truth, and --ground_truth_format judge would have a model do so "
+            "at every answer; take agreement, value or judge"
+        )
+
+
+def value_head_settings(config: RunConfig) -> dict[str, str]:
+    """What stands, in the settings of a run, for the file of the value head that its searches begin with.
+
+    Raises:
+        ValueHeadError: it is none that can be read.
+    """
+    if config.value_head is None or not config.learns_values:
+        return {}
+    from hierarchical_reasoning.values.head_files import FILE, read_head
+
+    read_head(config.value_head)
+    return {"value_head_sha256": file_hash(config.value_head / FILE)}
+
+
+def unused_search_settings(config: RunConfig) -> set[str]:
+    """The settings of a search that have no effect, or, with one, the setting that it stands in for."""
+    if config.search is None:
+        return set(SearchSettings.model_fields)
+    unused = {"max_reasoning_steps"}
+    if config.search != "mcts":
+        unused.add("mcts_c")
+    if not config.learns_values:
+        unused |= _VALUE_HEAD
+    if config.uncertainty != "disagreement":
+        unused.add("uncertainty_samples")
+    if config.no_pruning:
+        unused.add("pruning_threshold")
+    return unused
+
+
+def notes_on_search(config: RunConfig) -> tuple[str, ...]:
+    """What the user should know of it."""
+    if config.search is None or config.path_reward != "verifier":
+        return ()
+    return (
+        "ORACLE: --path_reward verifier shows the search the ground truth; what it finds is a bound, and no result of "
+        "a method",
+    )

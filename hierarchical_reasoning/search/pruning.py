@@ -1,0 +1,35 @@
+"""What is dropped because it promises too little."""
+
+from __future__ import annotations
+
+from hierarchical_reasoning.search.grown import Grown
+from hierarchical_reasoning.search.selection import best_answer
+from hierarchical_reasoning.search.settings import SearchSettings
+
+
+def prune(grown: Grown, settings: SearchSettings) -> int:
+    """Drop thoughts that promise less than the threshold, with all below them; returns how many nodes these are.
+
+    Where something below a thought is still open, it is dropped when even promise + uncertainty stays under the
+    threshold: as long as nothing is known of it, the uncertainty is so great that it stays. Where nothing is open any
+    more, nothing is uncertain, and it goes when its total is under the threshold. The deepest level is excepted (HATO,
+    spec/000), and so is the path of the answer that is best so far, so that a search always has an answer once it has
+    found one.
+    """
+    if settings.no_pruning:
+        return 0
+    best = best_answer(grown)
+    safe = set() if best is None else set(grown.tree.path(best.id))
+    with_open = {above for node in grown.open for above in grown.tree.path(node)}
+    dropped = 0
+    for node, thought in list(grown.thoughts.items()):
+        if node not in grown.thoughts or node in safe or not 0 < thought.depth < settings.max_depth:
+            continue
+        uncertainty = grown.value(node).uncertainty if node in with_open else 0.0
+        if (most := grown.promise(node) + uncertainty) < settings.pruning_threshold:
+            before = len(grown.tree)
+            grown.prune(
+                node, f"{most:.3g} at most, under {settings.pruning_threshold:g} (--pruning_threshold)"
+            )
+            dropped += before - len(grown.tree)
+    return dropped
