@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from llm_backends.errors import MalformedReplyError
@@ -23,11 +24,9 @@ def read_embeddings(data: object, n: int) -> tuple[list[list[float]], Usage]:
     items = body.get("data")
     if not isinstance(items, list) or len(items) != n:
         raise MalformedReplyError(f"embeddings of {n} texts were asked for; the reply is {shown(body)}")
-    numbered = {item.get("index"): _vector(item) for item in (mapping_in(each, "an item") for each in items)}
+    numbered = dict(_numbered(mapping_in(item, "an embedding")) for item in items)
     if set(numbered) != set(range(n)):
-        raise MalformedReplyError(
-            f"the embeddings of {n} texts are numbered {shown(sorted(map(str, numbered)))}"
-        )
+        raise MalformedReplyError(f"the embeddings of {n} texts are numbered {shown(sorted(numbered))}")
     vectors = [numbered[index] for index in range(n)]
     if len({len(vector) for vector in vectors}) > 1:
         raise MalformedReplyError(f"the embeddings have {shown(sorted(set(map(len, vectors))))} numbers")
@@ -36,11 +35,14 @@ def read_embeddings(data: object, n: int) -> tuple[list[list[float]], Usage]:
     return vectors, Usage(prompt_tokens=prompt_tokens)
 
 
-def _vector(item: Any) -> list[float]:
-    values = item.get("embedding")
+def _numbered(item: Mapping[str, Any]) -> tuple[int, list[float]]:
+    """Which text an embedding is of, and the vector."""
+    index, values = item.get("index"), item.get("embedding")
+    if isinstance(index, bool) or not isinstance(index, int):
+        raise MalformedReplyError(f"the index of an embedding is {shown(index)}; it must be an integer")
     if not isinstance(values, list) or not values or not all(map(_is_finite, values)):
         raise MalformedReplyError(f"an embedding is {shown(values)}; it must be a list of finite numbers")
-    return [float(value) for value in values]
+    return index, [float(value) for value in values]
 
 
 def _is_finite(value: object) -> bool:

@@ -20,6 +20,13 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _LONGEST_TOKEN = 16
 """Characters. No token but a string is as long as that: `-Infinity` and a pair of `\\u` escapes are shorter."""
 
+_LONGEST_ESCAPE = len(r"\ud800")
+_BEGUN = re.compile(
+    r"-|-?I(n(f(i(n(it?)?)?)?)?)?|N(aN?)?|n(ul?)?|t(ru?)?|f(a(ls?)?)?"  # a constant, or a number's sign
+    r"|[.]|([.]\d+)?[eE][-+]?"  # what follows the digits that a number has so far
+)
+"""What of a token without quotes may stand at the end of a text that was cut off within it, where parsing fails."""
+
 
 class JsonStreamError(ValueError):
     """The text is no JSON; the message begins with where."""
@@ -63,7 +70,7 @@ class JsonScanner:
         found = self.peek()
         if found not in allowed:
             wanted = " or ".join(f"'{character}'" if character else "the end" for character in allowed)
-            if not found:
+            if not found or self._is_cut_off(self._at):
                 raise TruncatedJsonError(f"line {self.line()}: the text ends where {wanted} is expected")
             raise JsonStreamError(f"line {self.line()}: {found!r} stands where {wanted} is expected")
         self._at += len(found)
@@ -120,10 +127,16 @@ class JsonScanner:
         return near_the_end or error.msg.startswith("Unterminated string")
 
     def _broken(self, error: json.JSONDecodeError) -> JsonStreamError:
-        ends = not self._window[error.pos :].strip() or error.msg.startswith("Unterminated string")
-        if self._ended and ends:
+        rest = self._window[error.pos :].strip()
+        in_escape = error.msg.startswith("Invalid \\uXXXX") and len(rest) < _LONGEST_ESCAPE
+        in_string = in_escape or error.msg.startswith("Unterminated string")
+        if self._ended and (not rest or in_string or self._is_cut_off(error.pos)):
             return TruncatedJsonError(f"line {self.line()}: the text ends within what begins here")
         return JsonStreamError(f"line {self.line(error.pos)}: broken JSON: {error.msg.removesuffix(' at')}")
+
+    def _is_cut_off(self, at: int) -> bool:
+        """Whether what stands at a place may be the end of a token that the text ends within."""
+        return self._ended and _BEGUN.fullmatch(self._window, at) is not None
 
     def _read_more(self) -> bool:
         """Let go of what was taken, and add to the window as much as it holds, so that a long value costs no more
