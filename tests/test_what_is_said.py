@@ -17,7 +17,7 @@ OTHER_PROGRAMS = {"scripted_server", "vllm_server", "vllm.py", "cli_looking.py",
 """Folders and files that speak of flags of a program of their own."""
 OTHER_FLAGS = {
     *("--always", "--dirty", "--cpu", "--fsdp_version", "--mixed_precision", "--nproc_per_node"),
-    *("--logits", "--logprobs", "--max"),
+    *("--enable", "--enforce", "--logits", "--logprobs", "--max", "--served"),
 }
 """Of git, torchrun, accelerate launch and, as far as their first dash, vLLM, which messages tell of."""
 PACKAGES = ("llm_backends", "taxonomy", "hierarchical_reasoning")
