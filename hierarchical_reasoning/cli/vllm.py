@@ -192,8 +192,8 @@ def logs(port: int | None, follow: bool, lines: int, log_dir: Path) -> None:
             where = "" if port is None else f" for port {port}"
             raise UserMistake(f"there is no log{where} in {log_dir} (--port, --log_dir)")
         tail = LogTail(log, already_there=END_BYTES)
-        click.echo(f"==> {log}", err=True)
         end = tail.read_new() if follow else last_lines(log, lines)
+        click.echo(f"==> {log}", err=True)  # from here on no line is missed
         for line in end[len(end) - min(lines, len(end)) :]:
             click.echo(line)
         if follow:

@@ -66,8 +66,11 @@ class EpisodeFiles:
         )
 
     def keep_until(self, update: int) -> None:
-        """Drop the files of all later updates, whichever process wrote them. Raises OutputError."""
+        """Drop the files of all later updates, whichever process wrote them, and those that a kill left unfinished;
+        for when no process writes. Raises OutputError."""
         try:
+            for unfinished in self._folder.glob(".*.json*"):
+                unfinished.unlink(missing_ok=True)
             for path in self._folder.glob("*.json*"):
                 match = _NAME.fullmatch(path.name)
                 if match is not None and int(match[1]) > update:

@@ -99,6 +99,7 @@ async def test_what_comes_after_an_update_is_dropped_and_written_again(
         files.write_evaluation(2, "sampled", episodes)
     folder = tmp_path / "out" / "rollouts"
     (folder / "notes.json").write_text("mine")
+    (folder / ".update-00001.json.x3k_9").write_text("what a kill left behind")
     ranks[0].keep_until(1)
     kept = sorted(path.name for path in folder.iterdir())
     assert kept == ["notes.json", "update-00001-rank0.json", "update-00001-rank1.json"]
