@@ -33,6 +33,7 @@ from main_run import solved
 from reasoning_curves import draw, summary_of, table
 
 from hierarchical_reasoning.config import RunConfig
+from hierarchical_reasoning.training.explorers.settings import DELIMITERS
 from taxonomy.atomic import write_atomically
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,12 @@ ARMS: dict[str, dict[str, Any]] = {
     "GRPO": {"objective": "grpo"},
     "DAPO": {"objective": "dapo"},
     "TreeRPO": {"explorer": "entropy_tree", "credit": "descendant_mean", "objective": "grpo"},
+    "TreeRPO, every delimiter": {
+        "explorer": "entropy_tree",
+        "credit": "descendant_mean",
+        "objective": "grpo",
+        "delimiters": list(DELIMITERS),
+    },
     "HAPO": {"objective": "hapo"},
     "none of HAPO": PLAIN,
     "HAPO temperature": PLAIN | {"adaptive_temperature": True},
@@ -67,7 +74,10 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 PARTS = [arm for arm in ARMS if arm.startswith("HAPO ")]
 COMPARED_WITH = dict.fromkeys(ARMS, "GRPO") | dict.fromkeys(["HAPO", *PARTS], "none of HAPO")
-PANELS = {"Algorithms": ["GRPO", "DAPO", "TreeRPO", "HAPO"], "HAPO's parts": ["none of HAPO", *PARTS]}
+PANELS = {
+    "Algorithms": ["GRPO", "DAPO", "TreeRPO", "TreeRPO, every delimiter", "HAPO"],
+    "HAPO's parts": ["none of HAPO", *PARTS],
+}
 Row = dict[str, Any]
 
 
