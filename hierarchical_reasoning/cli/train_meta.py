@@ -15,7 +15,13 @@ from hierarchical_reasoning.cli.shared_options import with_options
 from hierarchical_reasoning.cli.words_options import WordsCommand
 from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.training.errors import TrainingError
-from hierarchical_reasoning.training.meta.config import EncoderName, MetaAlgorithm, MetaConfig, Trained
+from hierarchical_reasoning.training.meta.config import (
+    EncoderName,
+    LearnFrom,
+    MetaAlgorithm,
+    MetaConfig,
+    Trained,
+)
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.training.meta.run import MetaRecord
@@ -58,7 +64,11 @@ _META = (
     ),
     _meta("--first_order", is_flag=True, help="maml: leave out second derivatives."),
     _meta("--meta_steps", type=int, help=f"Outer steps, each over all families. {_default('meta_steps')}"),
-    _meta("--batch_size", type=int, help=f"Problems of an inner step. {_default('batch_size')}"),
+    _meta(
+        "--batch_size",
+        type=int,
+        help=f"Problems of an inner step. {_default('batch_size')[:-1]}; 2 for adapters of the bundled model]",
+    ),
 )
 _FAMILIES = (
     _families(
@@ -70,12 +80,19 @@ _FAMILIES = (
     _families(
         "--families",
         multiple=True,
-        help="To train on: two or more, behind each other. [default: the bundled model's, or all but --unseen]",
+        help="To train on: two or more, behind each other. [default: all of --data_file but --unseen]",
     ),
-    _families("--unseen", help="The family to adapt to. [default: ratio, where problems are generated]"),
+    _families(
+        "--unseen",
+        help="The family to adapt to. [default: unit_price or ratio, where problems are generated]",
+    ),
     _families("--n_train", type=int, help=f"Problems of each family trained on. {_default('n_train')}"),
     _families("--n_support", type=int, help=f"Of the unseen one, to adapt with. {_default('n_support')}"),
-    _families("--n_test", type=int, help=f"Of the unseen one, to measure with. {_default('n_test')}"),
+    _families(
+        "--n_test",
+        type=int,
+        help=f"Of the unseen one, to measure with. {_default('n_test')[:-1]}; 24 for adapters of the bundled model]",
+    ),
     _families(
         "--adaptation_steps",
         multiple=True,
@@ -83,8 +100,14 @@ _FAMILIES = (
         help=f"Measure after so many steps, behind each other. {_default('adaptation_steps')}",
     ),
     _families(
+        "--learn_from",
+        type=click.Choice(get_args(LearnFrom)),
+        help="Answers that the model draws itself, or those that problems come with. [default: drawn; solutions for "
+        "adapters of the bundled model, where problems are generated]",
+    ),
+    _families(
         "--solution_field",
-        help="Field of a row with a right answer to learn from. [default: what the model draws, where it is right]",
+        help=f"Field of a row with a right answer; --learn_from solutions. {_default('solution_field')}",
     ),
     _families(
         "--num_rollouts_per_prompt",
@@ -132,9 +155,9 @@ _RUNNING = (
 def meta(resume: bool, **settings: Any) -> None:
     """Learn a start across families of problems (Reptile or MAML), and measure it on a family that it never met.
 
-    Without any option adapters of the bundled model are learned on its three families. --output_dir then has last, a
-    model directory (or a value head), and results.json: the unseen family before and after adaptation, beside the
-    plain start and one that was trained jointly.
+    Without any option adapters of the bundled model are learned on worked answers to three families that it does not
+    know. --output_dir then has last, a model directory (or a value head), and results.json: the unseen family before
+    and after adaptation, beside the plain start and one that was trained jointly.
     """
     source = click.get_current_context().get_parameter_source
     given = {name: value for name, value in settings.items() if source(name) is not ParameterSource.DEFAULT}

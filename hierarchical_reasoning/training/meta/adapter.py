@@ -84,7 +84,7 @@ class Adapters(Subject):
         self._ids: dict[str, list[str]] = {}
         self._examples: dict[str, Example] = {}
         for family, members in {**problems.train, problems.unseen: problems.support}.items():
-            found = dict(self._right(members, drawn, config.solution_field))
+            found = dict(self._right(members, drawn, config.learned_field))
             self._ids[family] = list(found)
             self._examples |= found
             check_enough(
@@ -95,7 +95,7 @@ class Adapters(Subject):
                 unseen=family == problems.unseen,
                 what="a right answer to learn from",
             )
-        self._tested = dict(self._right(self._test, {}, config.solution_field))
+        self._tested = dict(self._right(self._test, {}, config.learned_field))
         self._examples |= self._tested
 
     def start(self) -> Parameters:

@@ -105,7 +105,7 @@ async def open_subject(parts: MetaParts, stack: AsyncExitStack, *, resumed: bool
 async def _learned_from(parts: MetaParts, answers: Answers, *, resumed: bool) -> list[Answer]:
     """What the model draws; nothing where the problems come with answers."""
     config, problems = parts.config, parts.problems
-    if config.solution_field is not None:
+    if config.learn_from == "solutions":
         return []
     kept = read_answers(config.output_dir) if resumed else None
     if kept is not None:

@@ -16,10 +16,15 @@ from hierarchical_reasoning.reasoning_config import BUNDLED
 MetaAlgorithm = Literal["reptile", "maml"]
 Trained = Literal["adapter", "head"]
 EncoderName = Literal["states", "words"]
-FOR_BUNDLED_ADAPTER = {"inner_lr": 0.5}
-"""Defaults where adapters of the bundled model are learned: its gradients are small, and 0.01 would hardly move it."""
-SAMPLE_FAMILIES = ("expression", "equation", "story")
-SAMPLE_UNSEEN = "ratio"
+LearnFrom = Literal["drawn", "solutions"]
+FOR_BUNDLED_ADAPTER: dict[str, Any] = {"inner_lr": 0.5, "batch_size": 2, "n_test": 24}
+"""Defaults where adapters of the bundled model are learned: its gradients are small, and 0.01 would hardly move it.
+Where problems are generated, it learns from solutions besides: of what it draws itself, nothing is left to learn."""
+SAMPLE_FAMILIES = {
+    "drawn": ("expression", "equation", "story", "ratio"),
+    "solutions": ("average", "remainder", "comparison", "unit_price"),
+}
+"""By `learn_from`: families that the bundled model gets right now and then, or never. The last is not seen."""
 
 
 class MetaConfig(BaseModel):
@@ -49,9 +54,9 @@ class MetaConfig(BaseModel):
     family_field: str | None = None
     """The field of a row that names its family; None: its category."""
     families: tuple[str, ...] = ()
-    """To train on. Empty: those of the bundled model, or of `data_file` all but `unseen`."""
+    """To train on. Empty: `SAMPLE_FAMILIES`, or those of `data_file`; all but `unseen`."""
     unseen: str | None = None
-    """None: `SAMPLE_UNSEEN`, where problems are generated."""
+    """None: the last of `SAMPLE_FAMILIES`, where problems are generated."""
     n_train: int = Field(32, ge=1)
     """Problems of each family that is trained on."""
     n_support: int = Field(32, ge=1)
@@ -60,8 +65,10 @@ class MetaConfig(BaseModel):
     """Problems of the unseen family to measure with."""
     adaptation_steps: tuple[int, ...] = (0, 1, 2, 5, 10)
     """After how many steps on the unseen family it is measured."""
-    solution_field: str | None = None
-    """The field of a row with a right answer to learn from. None: what the model draws itself, where it is right."""
+    learn_from: LearnFrom = "drawn"
+    """What the model draws itself (adapters: where it is right), or right answers that the problems come with."""
+    solution_field: str = "solution"
+    """The field of a row with such an answer; naming one asks for it."""
     num_rollouts_per_prompt: int = Field(4, ge=1)
     problem_shape: ShapeName = "auto"
     problem_field: str | None = None
@@ -94,14 +101,25 @@ class MetaConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults_of_the_bundled_adapter(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or given.get("model_id", BUNDLED) != BUNDLED:
+    def _what_is_not_given(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
             return given
-        return given if given.get("parameters", "adapter") != "adapter" else FOR_BUNDLED_ADAPTER | given
+        usual: dict[str, Any] = {}
+        if given.get("model_id", BUNDLED) == BUNDLED and given.get("parameters", "adapter") == "adapter":
+            generated = given.get("data_file") is None
+            usual = FOR_BUNDLED_ADAPTER | ({"learn_from": "solutions"} if generated else {})
+        if "solution_field" in given:
+            usual = usual | {"learn_from": "solutions"}
+        return usual | given
 
     @property
     def model_path(self) -> str:
         return str(MODEL) if self.model_id == BUNDLED else self.model_id
+
+    @property
+    def learned_field(self) -> str | None:
+        """`solution_field`, where it is learned from."""
+        return self.solution_field if self.learn_from == "solutions" else None
 
     @property
     def measured_after(self) -> tuple[int, ...]:
@@ -132,9 +150,9 @@ def check_meta(config: MetaConfig) -> tuple[str, ...]:
         given = " ".join(map(str, config.adaptation_steps)) or "nothing"
         raise ConfigError(f"--adaptation_steps {given}: give one or more numbers, from 0")
     if config.parameters == "head":
-        if config.solution_field is not None:
+        if config.learn_from == "solutions":
             raise ConfigError(
-                f"--solution_field {config.solution_field} goes with --parameters adapter: a value head learns from "
+                "--learn_from solutions (--solution_field) goes with --parameters adapter: a value head learns from "
                 "right and wrong answers, which the model has to draw"
             )
         if config.num_rollouts_per_prompt < 2:
@@ -149,12 +167,14 @@ _READ_BY = {
     ("meta_algorithm", "maml"): ("first_order",),
     ("parameters", "adapter"): ("lora_r", "lora_alpha"),
     ("parameters", "head"): ("encoder", "hidden_size", "n_layers", "n_models"),
+    ("learn_from", "drawn"): ("num_rollouts_per_prompt", "temperature"),
+    ("learn_from", "solutions"): ("solution_field",),
 }
 """By a choice, the settings that nothing else reads."""
 
 
 def _without_effect(config: MetaConfig) -> Iterator[str]:
-    usual = MetaConfig()
+    usual = MetaConfig(model_id=config.model_id, parameters=config.parameters)
     for (choice, wanted), names in _READ_BY.items():
         chosen = getattr(config, choice)
         for name in names:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.problems import Problem, read_problems
-from hierarchical_reasoning.training.meta.config import SAMPLE_FAMILIES, SAMPLE_UNSEEN, MetaConfig
+from hierarchical_reasoning.training.meta.config import SAMPLE_FAMILIES, MetaConfig
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ def read_families(config: MetaConfig) -> FamilyProblems:
         UsageError: the file cannot be read, or a family is not there, or has too few problems.
     """
     found = _generated(config) if config.data_file is None else _read(config, config.data_file)
-    if config.solution_field is not None:
+    if config.learned_field is not None:
         for problem in found.everything():
-            solution = problem.fields.get(config.solution_field)
+            solution = problem.fields.get(config.learned_field)
             if not isinstance(solution, str) or not solution.strip():
                 raise ConfigError(
-                    f"problem {problem.id!r} has no text in the field {config.solution_field!r}; its fields are "
+                    f"problem {problem.id!r} has no text in the field {config.learned_field!r}; its fields are "
                     f"{', '.join(problem.fields)} (--solution_field)"
                 )
     return found
@@ -52,8 +52,9 @@ def _generated(config: MetaConfig) -> FamilyProblems:
 
     if config.family_field is not None:
         raise ConfigError(f"--family_field {config.family_field!r} goes with a --data_file")
-    unseen = config.unseen or SAMPLE_UNSEEN
-    families = config.families or tuple(name for name in SAMPLE_FAMILIES if name != unseen)
+    sampled = SAMPLE_FAMILIES[config.learn_from]
+    unseen = config.unseen or sampled[-1]
+    families = config.families or tuple(name for name in sampled if name != unseen)
     for name, flag in (*((name, "--families") for name in families), (unseen, "--unseen")):
         check_family(name, flag)
     _check_choice(families, unseen)

@@ -25,7 +25,9 @@ async def adapters(planner_model: Path) -> Any:
     config = MetaConfig(
         model_id=str(planner_model),
         meta_algorithm="maml",
-        solution_field="solution",
+        learn_from="solutions",
+        families=("equation", "story"),
+        unseen="ratio",
         n_train=4,
         n_support=2,
         n_test=2,

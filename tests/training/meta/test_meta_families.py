@@ -32,8 +32,10 @@ def family_file(tmp_path: Path) -> Path:
     return path
 
 
-def test_sample_problems_are_of_the_bundled_families_and_one_more() -> None:
-    found = read_families(MetaConfig(**SMALL))
+def test_sample_problems_are_of_families_that_there_is_something_to_learn_from() -> None:
+    unknown = read_families(MetaConfig(**SMALL))
+    assert (list(unknown.train), unknown.unseen) == (["average", "remainder", "comparison"], "unit_price")
+    found = read_families(MetaConfig(learn_from="drawn", **SMALL))
     assert list(found.train) == ["expression", "equation", "story"]
     assert {len(members) for members in found.train.values()} == {3}
     assert (found.unseen, len(found.support), len(found.test)) == ("ratio", 2, 2)
@@ -93,6 +95,9 @@ def test_so_it_is_with_sample_problems(settings: dict[str, Any], said: str) -> N
 def test_settings_without_effect_are_noted_and_contradictions_refused() -> None:
     assert check_meta(MetaConfig()) == ()
     notes = check_meta(MetaConfig(meta_algorithm="maml", meta_lr=0.5, n_models=3))
+    assert check_meta(MetaConfig(num_rollouts_per_prompt=2)) == (
+        "--num_rollouts_per_prompt 2 has no effect with --learn_from solutions",
+    )
     assert notes == (
         "--meta_lr 0.5 has no effect with --meta_algorithm maml",
         "--n_models 3 has no effect with --parameters adapter",
@@ -109,6 +114,16 @@ def test_adapters_of_the_bundled_model_have_a_rate_of_their_own() -> None:
     assert MetaConfig().inner_lr == 0.5
     assert MetaConfig(inner_lr=0.01).inner_lr == 0.01
     assert MetaConfig(parameters="head").inner_lr == MetaConfig(model_id="other/model").inner_lr == 0.01
+
+
+def test_solutions_are_learned_from_where_they_are_asked_for() -> None:
+    other = {"model_id": "other/model"}
+    assert MetaConfig(**other).learned_field is None
+    assert MetaConfig(**other, solution_field="how").learned_field == "how"
+    assert MetaConfig(**other, learn_from="solutions").learned_field == "solution"
+    assert MetaConfig().learned_field == "solution"
+    assert MetaConfig(data_file=Path("problems.jsonl")).learned_field is None
+    assert MetaConfig(learn_from="drawn").learned_field is None
 
 
 def test_batches_meet_every_problem_before_any_again() -> None:

@@ -23,7 +23,7 @@ HEAD = [
     *("--families", "equation", "story", "--adaptation_steps", "0", "2", "--device", "cpu"),
 ]
 ADAPTER = [
-    *("--solution_field", "solution", "--n_train", "4", "--n_support", "2", "--n_test", "2"),
+    *("--learn_from", "solutions", "--n_train", "4", "--n_support", "2", "--n_test", "2"),
     *("--batch_size", "2", "--max_new_tokens", "160", "--adaptation_steps", "0", "1", "--device", "cpu"),
     *("--families", "comparison", "unit_price", "--n_inner_steps", "2", "--meta_steps", "1"),
 ]
@@ -135,12 +135,21 @@ def test_adapters_are_learned_by_maml_and_make_a_model_folder(tmp_path: Path) ->
     [
         (["--families", "expression", "fractions"], "fractions"),
         (["--families", "expression"], "2 or more"),
+        (["--parameters", "head", "--learn_from", "solutions"], "right and wrong"),
         (["--meta_algorithm", "leap"], "reptile"),
         (["--inner_lr", "0"], "--inner_lr"),
         (["--adaptation_steps", "-3"], "from 0"),
         (["--model_id", "./no-such-folder"], "--model_id"),
     ],
-    ids=["unknown family", "one family", "unknown algorithm", "no rate", "negative step", "no model"],
+    ids=[
+        "unknown family",
+        "one family",
+        "head on solutions",
+        "unknown algorithm",
+        "no rate",
+        "negative step",
+        "no model",
+    ],
 )
 def test_mistakes_are_told_without_a_traceback(tmp_path: Path, arguments: list[str], said: str) -> None:
     done = train_meta(tmp_path / "none", *arguments)
@@ -150,7 +159,18 @@ def test_mistakes_are_told_without_a_traceback(tmp_path: Path, arguments: list[s
 
 
 def test_a_family_without_right_answers_is_told_what_to_do(tmp_path: Path, planner_model: Path) -> None:
-    tiny = ["--model_id", str(planner_model), "--max_new_tokens", "8", "--n_train", "2", "--n_support", "2"]
+    tiny = [
+        "--learn_from",
+        "drawn",
+        "--model_id",
+        str(planner_model),
+        "--max_new_tokens",
+        "8",
+        "--n_train",
+        "2",
+        "--n_support",
+        "2",
+    ]
     done = train_meta(tmp_path / "none", *tiny, "--n_test", "1", "--batch_size", "1", "--device", "cpu")
     assert done.exit_code == 2, done.output
     assert "0 of 2 problems have a right answer" in done.output
