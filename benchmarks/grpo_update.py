@@ -14,6 +14,12 @@ what it holds before the first update. Tokens are those of the conversations, ea
 so a way that computes a token ten times has learned from it once. Loss and gradient of ours and per step are compared,
 in float32.
 
+On a CPU what counts is the processor's seconds, which other work on the machine disturbs less; OMP_NUM_THREADS=1 makes
+them those of one thread.
+
+Where a step takes seconds, --sampled_steps times so many steps of the two ways per step, drawn at random, and counts
+their seconds as often as all steps have their tokens; the optimizer's step is timed once, as it is.
+
     python benchmarks/grpo_update.py --output benchmarks/results/grpo_update.json
     python benchmarks/grpo_update.py --device cuda --dtype bfloat16 --layers 24 --width 896 --vocabulary 151936
 """
@@ -26,10 +32,11 @@ import contextlib
 import json
 import os
 import platform
+import random
 import re
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -53,6 +60,7 @@ from llm_backends.local.loading import LoadedModel, load_model
 SETTINGS = LossSettings(epsilon=0.2, kl_coeff=0.1, temperature=1.0)
 LEARNING_RATE = 1e-6
 MAX_GRAD_NORM = 1.0
+WAYS = ("per_step", "reference", "trl")
 Measured = TypeVar("Measured")
 
 
@@ -65,6 +73,8 @@ class Task:
     dtype: str
     episodes: tuple[Episode, ...]
     repeats: int
+    sampled_steps: int | None = None
+    """Of the ways per step, how many steps are computed; None: all."""
 
     def load(self) -> LoadedModel:
         """Weights in float32, whatever is computed in."""
@@ -128,18 +138,23 @@ def per_step(task: Task, all_logits: bool) -> dict[str, Any]:
     """
     model = task.load()
 
+    n_steps = len(task.episodes) * N_CHOICES
+    n_computed = n_steps if task.sampled_steps is None else min(task.sampled_steps, n_steps)
+    computed = set(random.Random(0).sample(range(n_steps), n_computed))
+
     def update() -> None:
-        for loss in _step_losses(task, model, all_logits=all_logits):
+        for loss in _step_losses(task, model, computed, all_logits=all_logits):
             torch.autograd.backward(loss)
 
-    timed = _timed(task, model.module, update)
-    prompts = [
-        model.chat.prompt_ids(choice.decision.messages)
+    lengths = [
+        len(model.chat.prompt_ids(choice.decision.messages))
         for episode in task.episodes
         for choice in episode.choices
     ]
+    of_computed = sum(lengths[number] for number in computed)
+    timed = _timed(task, model.module, update, counts=sum(lengths) / of_computed)
     way = "per step, as the reference does" if all_logits else "per step"
-    return {"way": way, **timed, "computed_tokens": sum(map(len, prompts))}
+    return {"way": way, **timed, "computed_tokens": sum(lengths), "steps_timed": n_computed}
 
 
 def trl(task: Task, batch_size: int) -> dict[str, Any]:
@@ -188,7 +203,7 @@ def agreement(task: Task, tokens_per_pass: int) -> dict[str, float]:
     n_choices = len(task.episodes) * N_CHOICES
     parts = divide(_lessons(task, policy), tokens_per_pass)
     our_loss, our_grads = of(pass_loss(policy, part, SETTINGS)[0] / n_choices for part in parts)
-    step_loss, step_grads = of(_step_losses(task, model))
+    step_loss, step_grads = of(_step_losses(task, model, range(n_choices)))
     relative = [
         float((ours - theirs).abs().max() / theirs.abs().max())
         for ours, theirs in zip(our_grads, step_grads, strict=True)
@@ -212,11 +227,16 @@ def _lessons(task: Task, policy: Policy) -> list[Lesson]:
     ]
 
 
-def _step_losses(task: Task, model: LoadedModel, *, all_logits: bool = False) -> Iterator[torch.Tensor]:
-    """Of each recorded step, by a forward pass of its own; they add up to the loss of ours."""
+def _step_losses(
+    task: Task, model: LoadedModel, computed: Container[int], *, all_logits: bool = False
+) -> Iterator[torch.Tensor]:
+    """Of the recorded steps with these numbers, each by a forward pass of its own; of all, they add up to the loss of
+    ours."""
     n_choices = len(task.episodes) * N_CHOICES
-    for episode in task.episodes:
-        for choice in episode.choices:
+    for index, episode in enumerate(task.episodes):
+        for number, choice in enumerate(episode.choices, start=index * N_CHOICES):
+            if number not in computed:
+                continue
             trie = ChoiceTrie.build([model.chat.option_ids(name) for name in choice.decision.choices])
             if trie.packed:
                 raise SystemExit("some options begin with the same token: one logit does not tell them apart")
@@ -260,21 +280,38 @@ def _row(task: Task, model: LoadedModel, episode: Episode) -> dict[str, Any]:
     }
 
 
-def _timed(task: Task, module: torch.nn.Module, update: Callable[[], None]) -> dict[str, Any]:
-    """Seconds of an update, and the peak of them all."""
+def _timed(
+    task: Task, module: torch.nn.Module, update: Callable[[], None], *, counts: float = 1.0
+) -> dict[str, Any]:
+    """Seconds of an update, and the peak of them all.
+
+    Args:
+        counts: how often the gradients of an update count, beside the optimizer's step.
+    """
     optimizer = torch.optim.AdamW(module.parameters(), lr=LEARNING_RATE, weight_decay=0.0)
 
-    def step() -> None:
+    def backward() -> None:
         optimizer.zero_grad(set_to_none=True)
         update()
+        _wait_for(task.device)
+
+    def step() -> None:
         torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_GRAD_NORM)
         optimizer.step()
-        if torch.device(task.device).type == "cuda":
-            torch.cuda.synchronize()
+        _wait_for(task.device)
 
     memory = Memory(task.device)
-    seconds = [seconds_of(step)[0] for _ in range(1 + task.repeats)]
+    seconds = []
+    for _ in range(1 + task.repeats):
+        (wall, cpu), _ = seconds_of(backward)
+        (step_wall, step_cpu), _ = seconds_of(step)
+        seconds.append((counts * wall + step_wall, counts * cpu + step_cpu))
     return medians(seconds) | {"peak_mb": memory.peak()}
+
+
+def _wait_for(device: str) -> None:
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize()
 
 
 def seconds_of(compute: Callable[[], Measured]) -> tuple[tuple[float, float], Measured]:
@@ -290,26 +327,37 @@ def medians(seconds: Sequence[tuple[float, float]]) -> dict[str, Any]:
     return {"seconds": round(median(wall), 3), "cpu_seconds": round(median(cpu), 3)}
 
 
+def conversations(task: Task) -> int:
+    """Tokens of all conversations, each counted once."""
+    model = task.load()
+    rows = [_row(task, model, episode) for episode in task.episodes]
+    return sum(len(row["prompt_ids"]) + len(row["completion_ids"]) for row in rows)
+
+
 def alone(measure: Callable[..., Measured], *arguments: Any) -> Measured:
     """In a process of its own."""
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         return pool.submit(measure, *arguments).result()
 
 
-def compare(task: Task, tokens_per_pass: Sequence[int], batch_sizes: Sequence[int]) -> list[dict[str, Any]]:
+def compare(
+    task: Task, ways: Collection[str], tokens_per_pass: Sequence[int], batch_sizes: Sequence[int]
+) -> list[dict[str, Any]]:
     """A row a way, each at its fastest setting."""
-    candidates = [
-        [alone(ours, task, budget) for budget in tokens_per_pass],
-        [alone(per_step, task, False)],
-        [alone(per_step, task, True)],
-        [alone(trl, task, size) for size in batch_sizes],
-    ]
+    candidates = [[alone(ours, task, budget) for budget in tokens_per_pass]]
+    if "per_step" in ways:
+        candidates.append([alone(per_step, task, False)])
+    if "reference" in ways:
+        candidates.append([alone(per_step, task, True)])
+    if "trl" in ways:
+        candidates.append([alone(trl, task, size) for size in batch_sizes])
     rows = [min(found, key=lambda row: row["seconds"]) for found in candidates]
-    conversation_tokens = rows[-1]["computed_tokens"]
+    conversation_tokens = alone(conversations, task)
     for row, found in zip(rows, candidates, strict=True):
-        row["episodes_per_s"] = round(len(task.episodes) / row["seconds"], 2)
+        row["episodes_per_s"] = round(len(task.episodes) / row["seconds"], 4)
         row["tokens_per_s"] = round(conversation_tokens / row["seconds"])
-        row["ours_times_as_fast"] = round(row["seconds"] / rows[0]["seconds"], 2)
+        by = "cpu_seconds" if torch.device(task.device).type == "cpu" else "seconds"
+        row["ours_times_as_fast"] = round(row[by] / rows[0][by], 2)
         row["tried"] = (
             [{key: other[key] for key in list(row)[1:4]} for other in found] if len(found) > 1 else []
         )
@@ -369,6 +417,8 @@ def main() -> None:
     parser.add_argument(
         "--batch_sizes", type=int, nargs="+", default=[1, 4, 16], help="TRL's; the fastest counts"
     )
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS, help="that ours stands beside")
+    parser.add_argument("--sampled_steps", type=int, help="of the ways per step; all unless given")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     found: dict[str, Any] = {"about": vars(arguments) | {"output": None} | machine(arguments.device)}
@@ -379,8 +429,15 @@ def main() -> None:
             save_random_model(model, arguments.layers, arguments.width, arguments.vocabulary)
         for kind in arguments.kinds:
             episodes = tuple(asyncio.run(record(kind, arguments.problems, Path(directory))))
-            task = Task(model, arguments.device, arguments.dtype, episodes, arguments.repeats)
-            rows = compare(task, arguments.tokens_per_pass, arguments.batch_sizes)
+            task = Task(
+                model,
+                arguments.device,
+                arguments.dtype,
+                episodes,
+                arguments.repeats,
+                arguments.sampled_steps,
+            )
+            rows = compare(task, arguments.ways, arguments.tokens_per_pass, arguments.batch_sizes)
             found[kind] = {"rows": rows}
             if not arguments.no_agreement:
                 found[kind]["agreement"] = alone(agreement, task, arguments.tokens_per_pass[0])
