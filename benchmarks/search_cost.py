@@ -2,8 +2,10 @@
 
 Arms are the vanilla baseline, the hierarchical loop and the loop without types, each alone and by the majority of k
 samples; beam, best-first and Monte Carlo tree search with and without the taxonomy, within a budget of tokens; and the
-beam without one of its parts. Tokens are those of prompts and replies, cached ones included. No arm sees the ground
-truth. An arm that is in the output file already, with the same model and problems, is not run again.
+beam without one of its parts. Tokens are counted twice: those of prompts and replies, cached ones included, and
+those of replies alone, which are what is left of the cost where prompts are served from a prefix cache. No arm sees the
+ground truth. Settings were chosen on training problems. An arm that is in the output file already, with the same model,
+problems and settings, is not run again.
 
     python benchmarks/search_cost.py --draw docs/images/search_cost
     python benchmarks/search_cost.py --problems 20 --only "beam" "vanilla" --output FILE
@@ -28,14 +30,15 @@ from hierarchical_reasoning.results.intervals import Accuracy
 from taxonomy.atomic import write_atomically
 
 Row = dict[str, Any]
-BUDGET = 20_000
 SEARCH: dict[str, Any] = {
     "temperature": 0.7,
-    "planner_temperature": 0.3,
+    "planner_temperature": 1.0,
+    "repeat_types": True,
+    "local_reward": "likelihood",
     "max_depth": 9,
     "branching_factor": 2,
     "max_nodes_per_level": 2,
-    "max_search_tokens": BUDGET,
+    "max_search_tokens": 25_000,
     "select": "vote",
 }
 UNTYPED: dict[str, Any] = {"planner": "untyped"}
@@ -53,10 +56,11 @@ def arms() -> dict[str, dict[str, Any]]:
         "untyped": UNTYPED,
         "untyped maj@4": {"samples": 4, **UNTYPED, **SAMPLED},
     }
-    for search in ("beam", "best_first", "mcts"):
+    for search in ("mcts", "beam", "best_first"):
         found[search] = {"search": search, **SEARCH}
         found[f"{search}, untyped"] = {"search": search, **SEARCH, **UNTYPED}
     beam = {"search": "beam", **SEARCH}
+    found["beam, types differ"] = {**beam, "repeat_types": False}
     found["beam, no uncertainty"] = {**beam, "uncertainty": "none"}
     found["beam, no causal reward"] = {**beam, "reward_weights": (0.4, 0.5, 0.0)}
     found["beam, fixed branching"] = {**beam, "fixed_branching": True}
@@ -73,16 +77,20 @@ async def run_arm(settings: Mapping[str, Any], n_problems: int, cache_dir: Path)
         "correct": accuracy.correct,
         "outcomes": {outcome.value: n for outcome, n in summary.outcomes.items() if n},
         "tokens_per_problem": round(summary.tokens_per_problem or 0),
+        "reply_tokens_per_problem": round(
+            sum(used.completion_tokens for used in summary.usage.values()) / accuracy.n
+        ),
         "seconds": round(summary.wall_seconds or 0, 1),
     }
 
 
 def table(rows: Mapping[str, Row]) -> str:
     """Markdown, in the order of cost."""
-    lines = ["| arm | correct, % | tokens a problem |", "|---|---|---|"]
+    lines = ["| arm | correct, % | tokens a problem | of these, in replies |", "|---|---|---|---|"]
     for name, row in sorted(rows.items(), key=lambda item: item[1]["tokens_per_problem"]):
         share, low, high = _percent(row)
-        lines.append(f"| {name} | {share:.1f} [{low:.1f}, {high:.1f}] | {row['tokens_per_problem']:,} |")
+        tokens = f"{row['tokens_per_problem']:,} | {row['reply_tokens_per_problem']:,}"
+        lines.append(f"| {name} | {share:.1f} [{low:.1f}, {high:.1f}] | {tokens} |")
     return "\n".join(lines)
 
 
@@ -94,27 +102,27 @@ def draw(rows: Mapping[str, Row], path: Path) -> None:
     matplotlib.rcParams["svg.hashsalt"] = "search_cost"  # the same figures give the same bytes
     from matplotlib import pyplot
 
-    figure, axis = pyplot.subplots(figsize=(8.5, 5.5), constrained_layout=True)
-    for name, row in rows.items():
-        share, low, high = _percent(row)
-        searched, typed = "search" in arms()[name], "untyped" not in name and "vanilla" not in name
-        axis.errorbar(
-            row["tokens_per_problem"],
-            share,
-            [[share - low], [high - share]],
-            fmt="o" if searched else "s",
-            color="C0" if typed else "C1" if "untyped" in name else "0.4",
-            capsize=3,
-        )
-        axis.annotate(
-            name, (row["tokens_per_problem"], share), xytext=(6, 4), textcoords="offset points", fontsize=8
-        )
-    axis.set(
-        xscale="log",
-        xlabel="tokens a problem (prompts and replies, cached ones included)",
-        ylabel="correct, %",
-        title=f"{next(iter(rows.values()))['n']} held-out bundled problems; 95 % intervals",
-    )
+    figure, axes = pyplot.subplots(1, 2, figsize=(14, 5.5), sharey=True, constrained_layout=True)
+    counted = {
+        "tokens_per_problem": "tokens a problem: prompts and replies, cached ones included",
+        "reply_tokens_per_problem": "tokens a problem: replies alone",
+    }
+    for axis, (field, label) in zip(axes, counted.items(), strict=True):
+        for name, row in rows.items():
+            share, low, high = _percent(row)
+            searched, typed = "search" in arms()[name], "untyped" not in name and "vanilla" not in name
+            axis.errorbar(
+                row[field],
+                share,
+                [[share - low], [high - share]],
+                fmt="o" if searched else "s",
+                color="C0" if typed else "C1" if "untyped" in name else "0.4",
+                capsize=3,
+            )
+            axis.annotate(name, (row[field], share), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        axis.set(xscale="log", xlabel=label)
+    axes[0].set(ylabel="correct, %")
+    figure.suptitle(f"{next(iter(rows.values()))['n']} held-out bundled problems; 95 % intervals")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path.with_suffix(".png"), dpi=130)
     figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})

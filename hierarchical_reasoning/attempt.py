@@ -10,7 +10,7 @@ from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.reasoning_config import JUDGE
-from hierarchical_reasoning.results.records import ErrorRecord, ResultEntry, RoleUsage
+from hierarchical_reasoning.results.records import ErrorRecord, MemoryRecord, ResultEntry, RoleUsage
 from hierarchical_reasoning.search.recording import graded
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.trace import FINISH
@@ -77,8 +77,13 @@ def entry_of(
     *,
     label_level: int,
     use_hierarchical: bool = True,
+    memory: MemoryRecord | None = None,
 ) -> ResultEntry:
-    """An attempt as it is recorded."""
+    """An attempt as it is recorded.
+
+    Args:
+        memory: that the process held; None: that was not measured.
+    """
     problem, solution, grade, error = (
         attempted.problem,
         attempted.solution,
@@ -106,6 +111,7 @@ def entry_of(
         steps=tuple(solution.steps),
         usage=attempted.usage(prices),
         seconds=attempted.seconds,
+        memory=memory,
         error=ErrorRecord(type=type(error).__name__, message=str(error)) if error else None,
         notes=tuple(solution.notes),
         search=solution.search,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.model_combinations import model_flag
@@ -15,6 +16,10 @@ from llm_backends.closing import AsyncClosing
 
 CACHE_FILE = "replies.sqlite"
 """In `--cache_dir`."""
+SMALLEST_BATCH = 64
+"""Requests that a model in this process computes together at most, unless more problems are in flight."""
+MakeBackend: TypeAlias = "Callable[..., Backend]"
+"""Called as `make_backend`."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +70,29 @@ class Backends(AsyncClosing):
             self.cache.close()
 
 
-def make_backends(config: ReasoningConfig) -> Backends:
+def make_backends(config: ReasoningConfig, make: MakeBackend | None = None) -> Backends:
     """Make them; a model in this process is loaded, which takes a while. Where no planner is asked, the reasoner's
     stands in its place.
+
+    Args:
+        make: makes each backend, as `make_backend` does, which it is where this is None.
 
     Raises:
         BackendError: a model, a key or a package is missing, or the cache of replies cannot be used.
         OutputError: `--cache_dir` cannot be written.
     """
     cache = open_cache(config)
+    make = make or make_backend
     try:
         limits = Limits(config.max_concurrency, config.requests_per_minute)
-        reasoner = make_backend(config, config.reasoner, cache, limits=limits)
+        reasoner = make(config, config.reasoner, cache, limits=limits)
 
         def other(model: ModelChoice, flag: str) -> Backend:
             if model == config.reasoner:
                 return reasoner
             one_account = (model.framework, model.base_url) == (config.framework, config.reasoner.base_url)
             own_limits = limits if one_account else None
-            return make_backend(config, model, cache, limits=own_limits, flag=flag)
+            return make(config, model, cache, limits=own_limits, flag=flag)
 
         planner, judge, embedder = reasoner, None, None
         if config.asked_planner is not None:
@@ -128,6 +137,7 @@ def make_backend(
             "dtype": config.dtype,
             "device": config.device,
             "trust_remote_code": config.trust_remote_code,
+            "max_batch_size": max(SMALLEST_BATCH, config.max_concurrency),
             "model_flag": flag or model_flag(config, "reasoner"),
         }
     else:

@@ -4,6 +4,7 @@
 
     ReasoningError
     ├── VerifierError (RuntimeError)       what grades failed; the answer may be right or wrong
+    ├── ProcessFailedError (RuntimeError)  one of several processes that share a study failed
     └── UsageError (ValueError)            the user can mend it; the command line exits with 2
         ├── ProblemFileError               a file of problems cannot be read as one
         ├── CategoryError                  no problem has the category asked for
@@ -32,6 +33,10 @@ class ReasoningError(Exception):
 
 class VerifierError(ReasoningError, RuntimeError):
     """What grades failed, such as a process that was killed; the answer may be right or wrong."""
+
+
+class ProcessFailedError(ReasoningError, RuntimeError):
+    """One of several processes that share a study failed; what it had finished is kept."""
 
 
 class UsageError(ReasoningError, ValueError):

@@ -11,7 +11,13 @@ _HOSTED_SETTINGS = frozenset({"requests_per_minute", "request_timeout", "structu
 _SERVER_SETTINGS = frozenset({"base_url", "api_key_env", "extra_body"})
 _VLLM_SETTINGS = frozenset({"vllm_base_url", "vllm_auto_start", "vllm_gpus", "start_vllm_verbose"})
 _HIGH_LEVEL_MODEL = frozenset(f"high_level_{name}" for name in MODEL_SETTINGS)
-_PREFIXES = {"reasoner": "", "planner": "planner_", "examples": "high_level_", "judge": "high_level_"}
+_PREFIXES = {
+    "reasoner": "",
+    "planner": "planner_",
+    "examples": "high_level_",
+    "judge": "high_level_",
+    "value head": "embedding_",
+}
 """Of a role's own settings."""
 
 
@@ -24,6 +30,8 @@ def models_by_role(config: ReasoningConfig) -> dict[str, ModelChoice]:
         models["examples"] = config.high_level_model
     if config.judge_model is not None:
         models["judge"] = config.judge_model
+    if config.embedding_model is not None:
+        models["value head"] = config.embedding_model
     for role, model in models.items():
         backend_class(model.framework)  # there is one of this name
         if model.is_bundled and model.framework not in ("local", "vllm"):
@@ -41,6 +49,24 @@ def models_by_role(config: ReasoningConfig) -> dict[str, ModelChoice]:
 def model_flag(config: ReasoningConfig, role: str) -> str:
     """The flag that names the model of a role."""
     return f"--{config.main_model}" if role == "reasoner" else f"--{_PREFIXES[role]}model_name"
+
+
+def check_high_level_model(config: ReasoningConfig) -> None:
+    """
+    Raises:
+        ConfigError: it cannot be had so.
+        BackendError: there is no such backend.
+    """
+    model = config.high_level_model
+    if model is None:
+        return
+    backend_class(model.framework)  # there is one of this name
+    if model.is_bundled and model.framework not in ("local", "vllm"):
+        raise ConfigError(
+            f"--high_level_llm_framework {model.framework} serves no bundled model; name one of its models with "
+            "--high_level_model_name"
+        )
+    check_extra_body("high_level_", config.high_level_extra_body, model)
 
 
 def check_gives_json(model: ModelChoice, what: str, framework_flag: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.in_context import InContextExamples
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.prompts import Prompts
 from hierarchical_reasoning.trace import Step, Trace
-from llm_backends import Backend, FinishReason, Message, Request, Sampling, Spent, Usage
+from llm_backends import Backend, FinishReason, Message, Request, Sampling, Spent, UnsupportedError, Usage
 from taxonomy.model import ThoughtType
 
 
@@ -36,6 +37,8 @@ class Reply:
     spent: Spent
     drawn: Drawn | None = None
     """None where they are not known, as outside training."""
+    log_probs: tuple[float, ...] | None = None
+    """Of its tokens, at temperature 1; None where they were not asked for."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class Reasoner:
     examples: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """In-context examples by thought type name; `InContextExamples` says when they are shown."""
     observer: Observer = field(default_factory=Observer)
+    asks_log_probs: bool = False
+    """Whether replies come with the log probabilities of their tokens."""
 
     async def think(
         self, trace: Trace, option: ThoughtType, *, steps_left: int, sample: int = 0
@@ -93,17 +98,32 @@ class Reasoner:
         return Request(
             messages,
             replace(self.sampling, max_tokens=max_tokens),
+            logprobs=0 if self.asks_log_probs else None,
             sample_index=sample,
             role="reasoner",
             trace_id=f"{problem.id}/{sample}",
         )
 
     async def _ask(self, request: Request, problem: Problem) -> Reply:
+        """
+        Raises:
+            ConfigError: log probabilities are asked for, and the model gives none.
+            BackendError: no reply came.
+        """
         self.observer.asked(problem, request.messages)
-        completion = await self.backend.complete(request)
+        try:
+            completion = await self.backend.complete(request)
+        except UnsupportedError as error:
+            if not self.asks_log_probs:
+                raise
+            raise ConfigError(
+                f"the model does not give what --local_reward likelihood reads: {error}; take another --local_reward"
+            ) from error
         self.observer.thought(problem, completion.text)
         truncated = completion.finish_reason is FinishReason.LENGTH
-        return Reply(completion.text, truncated, completion.usage, completion.spent)
+        tokens = completion.token_logprobs
+        log_probs = None if tokens is None else tuple(token.logprob for token in tokens)
+        return Reply(completion.text, truncated, completion.usage, completion.spent, log_probs=log_probs)
 
     @property
     def _in_context(self) -> InContextExamples:

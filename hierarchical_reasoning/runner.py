@@ -7,6 +7,7 @@ model gone, a disk full) ends the run. Either way everything finished is in the 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,18 +17,28 @@ from hierarchical_reasoning.attempt import attempt, entry_of
 from hierarchical_reasoning.backends import Backends
 from hierarchical_reasoning.error_limit import errors_allowed
 from hierarchical_reasoning.errors import OutputError
+from hierarchical_reasoning.journal.lines import JournalHeader
 from hierarchical_reasoning.journal.of_run import Attempt, RunJournal, open_journal, resolved
+from hierarchical_reasoning.memory import MeasuringMemory
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.file import find_results, write_results
-from hierarchical_reasoning.results.records import ResultEntry, ResultsFile, ResultsHead, RoleUsage
+from hierarchical_reasoning.results.records import (
+    ResultEntry,
+    ResultsFile,
+    ResultsHead,
+    RoleUsage,
+    Summary,
+    TreesSummary,
+)
 from hierarchical_reasoning.results.summary import Plan, summarize
+from hierarchical_reasoning.results.trees import summarize_trees
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.stopping import Stop, StopCause
 from hierarchical_reasoning.versions import versions
 from llm_backends import Spent
 
-__all__ = ["Finished", "execute", "open_journal"]
+__all__ = ["Finished", "execute", "open_journal", "results_head", "work"]
 
 
 @dataclass(frozen=True)
@@ -67,17 +78,7 @@ async def execute(
         UsageError, BackendError: what ends a run (see :data:`hierarchical_reasoning.fatal.FATAL`).
     """
     stop = stop or Stop()
-    run = replace(run, verifier=run.verifier.judged_by(backends.judge))
-    observer.kept(journal.kept())
-    solver = run.make_solver(backends, observer)
-    working = _Working(run, solver, journal, observer, stop)
-    try:
-        if journal.owed:
-            attempts = [(attempt.problem, attempt.sample) for attempt in journal.attempts]
-            await solver.begin(attempts, {attempt.key for attempt in journal.owed}, journal.trees)
-        await working.all()
-    finally:
-        await run.verifier.aclose()
+    await work(run, backends, journal, observer, stop)
     if not journal.owed:
         written = find_results(journal.path.parent, journal.path.stem, journal.entries)
         if written is not None:
@@ -86,15 +87,51 @@ async def execute(
     return _write(run, backends, journal, stop)
 
 
+async def work(
+    run: Run,
+    backends: Backends,
+    journal: RunJournal,
+    observer: Observer,
+    stop: Stop,
+    *,
+    in_flight: asyncio.Semaphore | None = None,
+) -> None:
+    """Solve every problem that the journal owes, or until `stop` asks to end; raises as `execute`.
+
+    Args:
+        in_flight: bounds the problems in flight of several runs together; None: this one is bounded by itself.
+    """
+    run = replace(run, verifier=run.verifier.judged_by(backends.judge))
+    observer.kept(journal.kept())
+    solver = run.make_solver(backends, observer)
+    working = _Working(run, solver, journal, observer, stop, in_flight)
+    try:
+        if journal.owed:
+            attempts = [(attempt.problem, attempt.sample) for attempt in journal.attempts]
+            await solver.begin(attempts, {attempt.key for attempt in journal.owed}, journal.trees)
+        await working.all()
+    finally:
+        await run.verifier.aclose()
+
+
 class _Working:
     """The problems of a session, side by side."""
 
-    def __init__(self, run: Run, solver: Solver, journal: RunJournal, observer: Observer, stop: Stop) -> None:
+    def __init__(
+        self,
+        run: Run,
+        solver: Solver,
+        journal: RunJournal,
+        observer: Observer,
+        stop: Stop,
+        in_flight: asyncio.Semaphore | None,
+    ) -> None:
         self._run = run
         self._solver = solver
         self._journal = journal
         self._observer = observer
         self._stop = stop
+        self._in_flight = in_flight or asyncio.Semaphore(run.config.max_concurrency)
         self._owed = iter(journal.owed)
         self._errors = journal.kept_errors
         limit = run.config.fail_on_error
@@ -119,22 +156,28 @@ class _Working:
             self._end()
 
     async def _one_after_another(self) -> None:
-        while self._stop.cause is None and (due := next(self._owed, None)) is not None:
-            solution = Solution()
-            self._stop.in_flight += 1
-            try:
-                entry = await _solve(self._run, self._solver, due, solution)
-            except BaseException:
-                for role, spent in solution.spent.items():
-                    self._unfinished[role] = self._unfinished.get(role, Spent()) + spent
-                raise
-            finally:
-                self._stop.in_flight -= 1
-            if solution.tree is not None and entry.error is None:
-                self._journal.trees.append(solution.tree)
-            self._journal.append(entry)
-            self._observer.finished(entry)
-            self._count(entry)
+        while True:
+            async with self._in_flight:
+                if self._stop.cause is not None or (due := next(self._owed, None)) is None:
+                    return
+                await self._one(due)
+
+    async def _one(self, due: Attempt) -> None:
+        solution = Solution()
+        self._stop.in_flight += 1
+        try:
+            entry = await _solve(self._run, self._solver, due, solution)
+        except BaseException:
+            for role, spent in solution.spent.items():
+                self._unfinished[role] = self._unfinished.get(role, Spent()) + spent
+            raise
+        finally:
+            self._stop.in_flight -= 1
+        if solution.tree is not None and entry.error is None:
+            self._journal.trees.append(solution.tree)
+        self._journal.append(entry)
+        self._observer.finished(entry)
+        self._count(entry)
 
     def _count(self, entry: ResultEntry) -> None:
         self._errors += entry.outcome is Outcome.ERROR
@@ -154,6 +197,7 @@ class _Working:
 
 
 async def _solve(run: Run, solver: Solver, due: Attempt, solution: Solution) -> ResultEntry:
+    memory = MeasuringMemory()
     attempted = await attempt(solver, run.verifier, due.problem, solution, sample=due.sample)
     config = run.config
     return entry_of(
@@ -162,35 +206,64 @@ async def _solve(run: Run, solver: Solver, due: Attempt, solution: Solution) -> 
         run.prices,
         label_level=config.label_level,
         use_hierarchical=not config.vanilla_baseline,
+        memory=memory.so_far(),
     )
 
 
 def _write(run: Run, backends: Backends, journal: RunJournal, stop: Stop) -> Finished:
-    config, header = run.config, journal.header
-    now = versions()
-    plan = Plan(journal.n, config.samples, config.seed, run.verifier.ballot)
-    head = ResultsHead(
+    config = run.config
+    summary = summarize(
+        journal.entries(),
+        plan=Plan(journal.n, config.samples, config.seed, run.verifier.ballot),
+        superseded=journal.superseded(),
+        sessions=journal.sessions,
+        stopped=stop.message or None,
+        trees=_trees(run, journal),
+    )
+    head = results_head(
+        run,
+        summary,
+        journal.header,
+        {"backends": backends.described(), "notes": [*run.notes, *backends.notes]},
+    )
+    path = write_results(journal.path.parent, journal.path.stem, head, journal.entries())
+    first = next(journal.entries(), None)
+    return Finished(head, path, journal.path, first, backends.notes, stopped=stop.cause)
+
+
+def results_head(
+    run: Run, summary: Summary, header: JournalHeader, besides: Mapping[str, object]
+) -> ResultsHead:
+    """A results file without its entries.
+
+    Args:
+        header: of the journal that the entries are from.
+        besides: what is to be recorded with the settings.
+    """
+    config, now = run.config, versions()
+    return ResultsHead(
         model_name=config.model_name,
         label_level=config.label_level,
         use_hierarchical_reasoning=not config.vanilla_baseline,
-        summary=summarize(
-            journal.entries(),
-            plan=plan,
-            superseded=journal.superseded(),
-            sessions=journal.sessions,
-            stopped=stop.message or None,
-        ),
+        summary=summary,
         config={
             **resolved(config),
             "fingerprint": header.fingerprint,
             "versions": dict(header.versions),
             **({} if now == dict(header.versions) else {"versions_of_last_session": now}),
-            "backends": backends.described(),
             "problems_sha256": run.problems.sha256,
             "answer_format": run.verifier.format,
-            "notes": [*run.notes, *backends.notes],
+            **besides,
         },
     )
-    path = write_results(journal.path.parent, journal.path.stem, head, journal.entries())
-    first = next(journal.entries(), None)
-    return Finished(head, path, journal.path, first, backends.notes, stopped=stop.cause)
+
+
+def _trees(run: Run, journal: RunJournal) -> TreesSummary | None:
+    """Of the attempts that are in the results; one that ended in an error has none."""
+    if run.config.search is None:
+        return None
+    return summarize_trees(
+        journal.trees.in_order(attempt.key for attempt in journal.attempts),
+        ballot=run.verifier.ballot,
+        calibrated=run.config.learns_values and run.config.path_reward != "value",
+    )

@@ -7,10 +7,12 @@ errors and replies that were cut off are asked for again.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sqlite3
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +37,29 @@ class Kept:
     completion: Completion
     notes: tuple[str, ...]
     """What the backend had done otherwise than asked by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Vectors of texts that were asked for in one call."""
+
+    vectors: Sequence[Sequence[float]]
+    """In the order of the texts."""
+    usage: Usage
+
+
+def embeddings_key(
+    backend: str, model_name: str, identity: Mapping[str, object], texts: Sequence[str]
+) -> str:
+    """As `request_key`, of texts whose embeddings are asked for in one call."""
+    content = {
+        "format": _FORMAT,
+        "embeddings": list(texts),
+        "backend": backend,
+        "model": model_name,
+        "identity": identity,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def request_key(backend: str, model_name: str, identity: Mapping[str, object], request: Request) -> str:
@@ -87,12 +112,26 @@ class ReplyCache:
         except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
             raise self._unusable(error) from error
 
+    def get_embeddings(self, key: str) -> Embeddings | None:
+        """What is kept under `key`, as it was put."""
+        try:
+            row = self._database.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+            return None if row is None else _embeddings_from_json(row[0])
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            raise self._unusable(error) from error
+
+    def put_embeddings(self, key: str, embeddings: Embeddings) -> None:
+        """Keep the vectors of texts that were asked for together."""
+        self._put(key, _embeddings_to_json(embeddings))
+
     def put(self, key: str, completion: Completion, notes: Sequence[str] = ()) -> None:
         """Keep a completion in place of any that was there, and what was done otherwise than asked for it."""
+        self._put(key, _to_json(completion, notes))
+
+    def _put(self, key: str, reply: str) -> None:
         try:
             self._database.execute(
-                "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)",
-                (key, _to_json(completion, notes), time.time()),
+                "INSERT OR REPLACE INTO replies VALUES (?, ?, ?)", (key, reply, time.time())
             )
         except sqlite3.Error as error:
             raise self._unusable(error) from error
@@ -125,6 +164,17 @@ class ReplyCache:
             f"the cache of replies {self.path} cannot be used: {error}; {'delete it, ' if broken else ''}choose "
             "another --cache_dir, or run with --no_cache"
         )
+
+
+def _embeddings_to_json(embeddings: Embeddings) -> str:
+    vectors = [base64.b85encode(array("d", vector).tobytes()).decode() for vector in embeddings.vectors]
+    return json.dumps({"vectors": vectors, "usage": asdict(embeddings.usage)})
+
+
+def _embeddings_from_json(text: str) -> Embeddings:
+    kept = json.loads(text)
+    vectors = tuple(array("d", base64.b85decode(vector)).tolist() for vector in kept["vectors"])
+    return Embeddings(vectors, Usage(**kept["usage"]))
 
 
 def _to_json(completion: Completion, notes: Sequence[str]) -> str:

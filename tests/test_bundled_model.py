@@ -31,7 +31,7 @@ async def results_of(tmp_path: Path, **settings: Any) -> ResultsFile:
 
 def what_was_said(entry: ResultEntry) -> dict[str, Any]:
     """An entry without what depends on time and on what lay in the cache."""
-    dumped = entry.model_dump(mode="json", exclude={"seconds", "usage"})
+    dumped = entry.model_dump(mode="json", exclude={"seconds", "memory", "usage"})
     for step in dumped["steps"]:
         step.pop("planner_usage")
         step.pop("reasoner_usage")

@@ -138,7 +138,7 @@ def check_nothing_was_asked_in_vain(sessions: list[Session]) -> None:
 def without_times_and_cache(entry: ResultEntry) -> ResultEntry:
     received_before = {"from_cache": 0, "cost_usd": None, "cost_from_cache_usd": None}
     usage = {role: used.model_copy(update=received_before) for role, used in entry.usage.items()}
-    return entry.model_copy(update={"seconds": 0.0, "usage": usage})
+    return entry.model_copy(update={"seconds": 0.0, "memory": None, "usage": usage})
 
 
 def results_in(directory: Path) -> ResultsFile:

@@ -24,12 +24,18 @@ from rich.table import Table
 from rich.text import Text
 
 from hierarchical_reasoning.assembly import Run
-from hierarchical_reasoning.cli.figures import accuracy_text, cost_text, estimate_text
+from hierarchical_reasoning.cli.figures import (
+    accuracy_text,
+    cost_text,
+    estimate_text,
+    memory_text,
+    trees_cells,
+)
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
+from hierarchical_reasoning.results.records import ResultEntry, RoleUsage, TreesSummary
 from hierarchical_reasoning.results.sampling import SamplingSummary
 from hierarchical_reasoning.runner import Finished
 from hierarchical_reasoning.trace import FINISH
@@ -166,6 +172,8 @@ class Display(Observer):
         if not self._thinking_verbose and finished.first is not None:
             self._show_trace(finished.first)
         self._console.print(_results_table(finished))
+        if (trees := finished.head.summary.trees) is not None:
+            self._console.print(_trees_table(trees))
         for note in finished.backend_notes:
             self.line(f"note: {note}")
         for alarm in finished.head.summary.alarms:
@@ -234,8 +242,23 @@ def _results_table(finished: Finished) -> Table:
         before = sum(usage.cost_from_cache_usd or 0.0 for usage in summary.usage.values())
         if before:
             table.add_row("cost, paid before", cost_text(before))
+    if summary.seconds_per_problem is not None:
+        table.add_row("seconds per problem", f"{summary.seconds_per_problem:.1f}")
     if finished.is_new:
         table.add_row(f"seconds, {counted(summary.sessions, 'session')}", f"{summary.wall_seconds or 0:.1f}")
+    if summary.peak_memory_bytes is not None:
+        table.add_row("peak memory of the process", memory_text(summary.peak_memory_bytes))
+    if summary.peak_gpu_memory_bytes is not None:
+        table.add_row("peak memory of its GPUs", memory_text(summary.peak_gpu_memory_bytes))
+    return table
+
+
+def _trees_table(trees: TreesSummary) -> Table:
+    table = Table(title="Trees", title_justify="left")
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name, value in trees_cells(trees):
+        table.add_row(name, value)
     return table
 
 

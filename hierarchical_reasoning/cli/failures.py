@@ -14,7 +14,7 @@ from typing import Any
 import click
 import pydantic
 
-from hierarchical_reasoning.errors import UsageError
+from hierarchical_reasoning.errors import ProcessFailedError, UsageError
 from llm_backends import (
     BackendClosedError,
     BackendError,
@@ -105,6 +105,8 @@ def reported() -> Iterator[None]:
         raise UserMistake("; ".join(problems)) from error
     except BackendError as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
+    except ProcessFailedError as error:
+        raise Broken(str(error)) from error
     except ConnectionError:  # a broken pipe among them
         raise
     except OSError as error:

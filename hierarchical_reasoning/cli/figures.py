@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from hierarchical_reasoning.results.intervals import Accuracy, Estimate
+from hierarchical_reasoning.results.records import TreesSummary
+from hierarchical_reasoning.trees.metrics import figures_in_words
 from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
 
@@ -34,6 +36,21 @@ def estimate_text(estimate: Estimate) -> str:
 def cost_text(cost_usd: float | None) -> str:
     """In dollars; None: the price is not known."""
     return "price unknown (--prices)" if cost_usd is None else f"${cost_usd:,.4f}"
+
+
+def memory_text(n_bytes: int) -> str:
+    """In MiB or GiB."""
+    mib = n_bytes / 2**20
+    return f"{mib:,.0f} MiB" if mib < 1024 else f"{mib / 1024:,.1f} GiB"
+
+
+def trees_cells(trees: TreesSummary) -> list[tuple[str, str]]:
+    """What the trees of searches come to: a name and a value each."""
+    cells = [("trees", f"{trees.figures['trees']:,.0f}"), *figures_in_words(trees.figures)]
+    if (calibration := trees.calibration) is not None:
+        cells.append((f"value head: ECE (n = {calibration.n:,})", f"{calibration.ece:.3f}"))
+        cells.append(("value head: Brier score", f"{calibration.brier:.3f}"))
+    return cells
 
 
 def visible_cell(text: str) -> str:

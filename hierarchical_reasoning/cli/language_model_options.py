@@ -10,6 +10,8 @@ import click
 
 from hierarchical_reasoning.cli.grouped import GroupedOption
 from hierarchical_reasoning.cli.shared_options import (
+    FRAMEWORKS,
+    HOW_HOSTED,
     TAXONOMY,
     WHICH_PROBLEMS,
     Decorator,
@@ -24,6 +26,7 @@ from hierarchical_reasoning.training.language_model.config import (
     CreditName,
     EstimatorName,
     ExplorerName,
+    LocalSource,
     ObjectiveName,
     PresetName,
     SpreadMetric,
@@ -40,7 +43,18 @@ _hapo = partial(click.option, cls=GroupedOption, group="HAPO")
 _search = partial(click.option, cls=GroupedOption, group="Search")
 _update = partial(click.option, cls=GroupedOption, group="Update")
 _running = partial(click.option, cls=GroupedOption, group="Running and results")
+_judge = partial(click.option, cls=GroupedOption, group="Judge of thoughts (--local_reward judge)")
 _path = click.Path(path_type=Path)
+JUDGE = (
+    _judge("--high_level_model_name", help="Model that rates thoughts. [default: none]"),
+    _judge(
+        "--high_level_llm_framework", help=f"Its backend: {FRAMEWORKS}. [default: openai; local for a path]"
+    ),
+    _judge("--high_level_base_url", help="URL of its server. [default: the provider's]"),
+    _judge("--high_level_api_key_env", help="Environment variable with its key. [default: the provider's]"),
+    _judge("--high_level_extra_body", help="JSON object of fields to send to it besides."),
+    *HOW_HOSTED,
+)
 
 
 class LanguageModelOptions(TrainingOptions):
@@ -317,6 +331,13 @@ class LanguageModelOptions(TrainingOptions):
                 type=float,
                 help=f"hierarchical: weight of the causal reward. {self.default('reward_gamma')}",
             ),
+            _loss(
+                "--local_reward",
+                type=click.Choice(get_args(LocalSource)),
+                help="hierarchical: what a node is worth by itself: the words that it shares with what is before it, "
+                f"the value head's opinion, or that of --high_level_model_name. {self.default('local_reward')}",
+            ),
+            *JUDGE,
         )
 
     def loss(self) -> tuple[Decorator, ...]:

@@ -8,10 +8,23 @@ import click
 
 _COMMANDS = {
     "run": ("hierarchical_reasoning.cli.run:run", "Solve problems, and write how each one went."),
+    "compare": (
+        "hierarchical_reasoning.cli.compare:compare",
+        "Compare arms on the same problems, with statistics and a report.",
+    ),
+    "compare-report": (
+        "hierarchical_reasoning.cli.compare_report:compare_report",
+        "Write the report of a comparison study again.",
+    ),
+    "status": ("hierarchical_reasoning.cli.status:status", "Tell how far a study is."),
     "results": ("hierarchical_reasoning.cli.results:results", "Look at what runs found, and export it."),
     "trees": ("hierarchical_reasoning.cli.trees:trees", "Look at the trees that rollouts grew."),
     "grade": ("hierarchical_reasoning.cli.grade:grade", "Grade answers that are there already."),
     "eval": ("hierarchical_reasoning.cli.eval:evaluate", "Measure a model as published numbers are made."),
+    "slurm-job": (
+        "hierarchical_reasoning.cli.slurm_job:slurm_job",
+        "Run a command in a Slurm job that goes back into the queue in time.",
+    ),
     "vllm": ("hierarchical_reasoning.cli.vllm:vllm", "Start, check and stop vLLM servers."),
     "prepare-data": (
         "hierarchical_reasoning.cli.prepare_data:prepare_data",

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
-from hierarchical_reasoning.cli.figures import accuracy_text, cost_text, visible_cell
+from hierarchical_reasoning.cli.figures import (
+    accuracy_text,
+    cost_text,
+    memory_text,
+    trees_cells,
+    visible_cell,
+)
 from hierarchical_reasoning.cli.trace_view import truth_text
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.reader import Agreement, RunFile
@@ -66,6 +72,24 @@ def run_table(rows: Sequence[Row]) -> Table:
     return table
 
 
+def trees_table(runs: Sequence[RunFile]) -> Table | None:
+    """A row a figure and a column a file, of the files whose runs searched; None without any."""
+    columns = {
+        str(run.path): dict(trees_cells(trees))
+        for run in runs
+        if run.facts.summary is not None and (trees := run.facts.summary.trees) is not None
+    }
+    if not columns:
+        return None
+    table = Table(title="Trees", title_justify="left")
+    table.add_column("measure")
+    for path in columns:
+        table.add_column(visible_cell(path), justify="right", overflow="fold")
+    for name in dict.fromkeys(name for cells in columns.values() for name in cells):
+        table.add_row(name, *(cells.get(name, "-") for cells in columns.values()))
+    return table
+
+
 def _setting(facts: RunFacts, name: str) -> str:
     """A setting as a cell shows it: of a path, its last part; of those of planning, none where nothing was planned."""
     setting = facts.config.recorded.get(name)
@@ -92,6 +116,7 @@ def _cells(row: Row, differing: Sequence[str], *, errors: bool, others: bool) ->
         "tokens a problem": "-" if tokens is None else f"{tokens:,.0f}",
         "cost": cost_text(row.cost_usd),
         "seconds a problem": "-" if seconds is None else f"{seconds:.1f}",
+        "peak memory": "-" if tally.peak_bytes is None else memory_text(tally.peak_bytes),
         **({"beside the first file": _beside(row.agreement)} if others else {}),
     }
 

@@ -41,6 +41,11 @@ SEARCH = (
     ),
     _search("--fixed_branching", is_flag=True, help="All of them, however little a thought promises."),
     _search(
+        "--repeat_types",
+        is_flag=True,
+        help="Several of them may be samples of one thought type, where the planner is sure of it.",
+    ),
+    _search(
         "--max_nodes_per_level",
         type=int,
         help=f"beam: how many of a level are followed. [default: {_default('max_nodes_per_level')}]",
@@ -56,6 +61,11 @@ SEARCH = (
         help=f"mcts: weight of what was visited little. [default: {_default('mcts_c')}]",
     ),
     _search(
+        "--mcts_leaves",
+        type=int,
+        help=f"mcts: thoughts expanded together, in fewer rounds. [default: {_default('mcts_leaves')}]",
+    ),
+    _search(
         "--path_reward",
         type=click.Choice(get_args(PathRewardName)),
         help="What an answer is worth: how many others agree, the value head's or the high-level model's opinion, a "
@@ -64,8 +74,9 @@ SEARCH = (
     _search(
         "--local_reward",
         type=click.Choice(get_args(LocalRewardName)),
-        help="What a thought is worth by itself: how likely the planner finds its thought type, the words that it "
-        "shares with what is before it (HATO's heuristic), the value head's or the high-level model's opinion. "
+        help="What a thought is worth by itself: how likely the planner finds its thought type, how likely the "
+        "path to it is by planner and reasoner, the words that it shares with what is before it (HATO's "
+        "heuristic), the value head's or the high-level model's opinion. "
         "[default: prior; heuristic with --planner untyped]",
     ),
     _search(

@@ -57,15 +57,7 @@ HIGH_LEVEL = (
     _others("--high_level_api_key_env", help="Environment variable with its key."),
     _others("--high_level_extra_body", help="JSON object of fields to send to it besides."),
 )
-HOSTED = (
-    _hosted("--base_url", help="URL of an OpenAI-compatible server. [default: the provider's]"),
-    _hosted(
-        "--api_key_env",
-        help="Environment variable with the key. [default: OPENAI_API_KEY, TOGETHER_API_KEY, ANTHROPIC_API_KEY]",
-    ),
-    _hosted(
-        "--extra_body", help='JSON object of fields to send besides, as in \'{"reasoning_effort": "low"}\'.'
-    ),
+HOW_HOSTED = (
     _hosted(
         "--structured_output",
         type=click.Choice(("auto", "json_schema", "words")),
@@ -80,6 +72,17 @@ HOSTED = (
         help=f"Seconds for one try. [default: {_default('request_timeout'):g}]",
     ),
     _hosted("--prices", type=_path, help="JSON with your prices, over the shipped ones."),
+)
+HOSTED = (
+    _hosted("--base_url", help="URL of an OpenAI-compatible server. [default: the provider's]"),
+    _hosted(
+        "--api_key_env",
+        help="Environment variable with the key. [default: OPENAI_API_KEY, TOGETHER_API_KEY, ANTHROPIC_API_KEY]",
+    ),
+    _hosted(
+        "--extra_body", help='JSON object of fields to send besides, as in \'{"reasoning_effort": "low"}\'.'
+    ),
+    *HOW_HOSTED,
 )
 
 

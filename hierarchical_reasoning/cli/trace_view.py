@@ -12,10 +12,11 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from hierarchical_reasoning.cli.figures import cost_text, visible_cell
+from hierarchical_reasoning.cli.figures import cost_text, memory_text, visible_cell
 from hierarchical_reasoning.results.reader import RunFile
 from hierarchical_reasoning.results.records import (
     EpisodeRecord,
+    MemoryRecord,
     ResultEntry,
     SearchRecord,
     StepRecord,
@@ -66,6 +67,8 @@ def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
         for reason, count in sorted(usage.repeats.items()):
             yield _text(f"{role}: asked again after {reason}: {count:,}")
     yield _text(f"seconds: {entry.seconds:.1f}")
+    if entry.memory is not None:
+        yield _text(_held(entry.memory))
     for note in entry.notes:
         yield _text(f"note: {note}")
 
@@ -100,6 +103,14 @@ def _earned(episode: EpisodeRecord) -> str:
 def _searched(search: SearchRecord) -> str:
     answers = f"{counted(len(search.answers), 'answer')} ({len({each.answer for each in search.answers}):,} different)"
     return f"search: {counted(search.nodes, 'node')}, {search.pruned:,} of them pruned, {answers}; {search.ended}"
+
+
+def _held(memory: MemoryRecord) -> str:
+    gpus = "" if memory.peak_gpu_bytes is None else f"; of its GPUs {memory_text(memory.peak_gpu_bytes)}"
+    return (
+        f"peak memory of the process until then: {memory_text(memory.peak_bytes)}, "
+        f"{memory_text(memory.grown_bytes)} more than before the problem{gpus}"
+    )
 
 
 def truth_text(entry: ResultEntry) -> str:

@@ -117,6 +117,8 @@ class TrainingDisplay(ABC, Generic[_Config]):
             f"{record.groups} groups without spread{batches}{errors}; {record.rollout_seconds:.0f} + "
             f"{record.update_seconds:.0f} s, {speed:,.0f} tokens/s trained, {left // 60}:{left % 60:02} left"
         )
+        if told := self._trees(record):
+            self.line(f"  trees of update {record.update}: {told}")
 
     _trained: ClassVar[str]
     _length: ClassVar[str]
@@ -141,6 +143,10 @@ class TrainingDisplay(ABC, Generic[_Config]):
 
     def _grown(self, record: UpdateRecord) -> str:
         """On trees."""
+        return ""
+
+    def _trees(self, record: UpdateRecord) -> str:
+        """What they come to, for a line of its own; empty where nothing is to be told."""
         return ""
 
 
@@ -225,3 +231,10 @@ class LanguageModelDisplay(TrainingDisplay[LanguageModelConfig]):
             # With outcomes a group is a whole tree, and those are counted anyway.
             + (branchings if self._config.credit != "outcome" else "")
         )
+
+    def _trees(self, record: UpdateRecord) -> str:
+        if self._config.explorer == "linear":
+            return ""
+        from hierarchical_reasoning.trees.metrics import figures_in_words
+
+        return ", ".join(f"{what} {value}" for what, value in figures_in_words(record.metrics))

@@ -16,6 +16,7 @@ from taxonomy.terminal import visible
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.trees.file import PlacedTree
+    from hierarchical_reasoning.trees.metrics import TreeMetrics
     from hierarchical_reasoning.trees.statistics import TreeStatistics
 
 _FILE_WIDTH = 160
@@ -75,7 +76,7 @@ def trees(
         raise UserMistake("--hide_pruned says how to show a tree; give --id, --line, --html or --plot too")
     with reported():
         _check_outputs(html, plot, overwrite)
-        shown, statistics = _selected(wanted, limit)
+        shown, statistics, metrics = _selected(wanted, limit)
         total = added(statistics)
         left_out = total.trees - len(shown)
         if plot is not None:
@@ -88,6 +89,7 @@ def trees(
         elif not written:
             _console().print(tree_table(zip(shown, statistics, strict=False)))
             click.echo(total.in_words())
+            click.echo(metrics.in_words())
         if left_out:
             click.echo(f"{total.trees:,} trees, {len(shown):,} of them shown (--limit)")
 
@@ -137,12 +139,14 @@ def _check_outputs(html: Path | None, plot: Path | None, overwrite: bool) -> Non
         require_matplotlib()
 
 
-def _selected(wanted: _Wanted, limit: int) -> tuple[list[PlacedTree], list[TreeStatistics]]:
-    """The first trees of those asked for, and the statistics of all of these."""
+def _selected(wanted: _Wanted, limit: int) -> tuple[list[PlacedTree], list[TreeStatistics], TreeMetrics]:
+    """The first trees of those asked for, and the statistics and metrics of all of these."""
     from hierarchical_reasoning.trees.below import leaves_below, sibling_rewards
     from hierarchical_reasoning.trees.file import TreeFile
+    from hierarchical_reasoning.trees.metrics import SeenNgrams, TreeMetrics, tree_metrics
     from hierarchical_reasoning.trees.statistics import tree_statistics
 
+    metrics, seen = TreeMetrics(), SeenNgrams()
     found: list[PlacedTree] = []
     statistics: list[TreeStatistics] = []
     others: set[str] = set()
@@ -154,6 +158,8 @@ def _selected(wanted: _Wanted, limit: int) -> tuple[list[PlacedTree], list[TreeS
         if not wanted.has(placed):
             others.add(tree.problem_id)
             continue
+        metrics += tree_metrics(tree, seen=seen)
+        seen.add(tree)
         statistics.append(tree_statistics(tree, sibling_rewards(tree, leaves_below(tree))))
         if not limit or len(found) < limit:
             found.append(placed)
@@ -167,7 +173,7 @@ def _selected(wanted: _Wanted, limit: int) -> tuple[list[PlacedTree], list[TreeS
         )
     if wanted != _Wanted(wanted.path, None, None, None) and not found:
         raise UserMistake(wanted.not_found(others, lines))
-    return found, statistics
+    return found, statistics, metrics
 
 
 def _write_page(

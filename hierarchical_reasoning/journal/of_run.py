@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -57,8 +57,13 @@ class Attempt:
 class RunJournal:
     """The journal of one run, being written. A context manager."""
 
-    def __init__(self, run: Run, journal: Journal) -> None:
+    def __init__(
+        self, run: Run, journal: Journal, *, part: Collection[tuple[str, int]] | None = None
+    ) -> None:
         """
+        Args:
+            part: problem id and sample of the attempts of the run that this journal is for; None: all of them.
+
         Raises:
             JournalError: an entry is none that this version reads.
         """
@@ -74,6 +79,7 @@ class RunJournal:
             Attempt(problem, sample)
             for problem in run.problems.problems
             for sample in range(run.config.samples)
+            if part is None or (problem.id, sample) in part
         )
         again = (Outcome.ERROR,) if run.config.retry_errors else ()
         self._kept = {
@@ -90,12 +96,12 @@ class RunJournal:
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:
-        """Of the whole run, in the order of the problems."""
+        """Of the whole run, or of its part, in the order of the problems."""
         return self._attempts
 
     @property
     def n(self) -> int:
-        """Attempts of the whole run."""
+        """Attempts of the whole run, or of its part."""
         return len(self._attempts)
 
     @property

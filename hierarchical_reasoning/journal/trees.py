@@ -7,7 +7,7 @@ a torn line or the tree of an attempt that is owed, is dropped when the run goes
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from hierarchical_reasoning.errors import OutputError
@@ -17,6 +17,11 @@ from hierarchical_reasoning.trees.writing import tree_line, write_trees
 
 SUFFIX = "-trees"
 """Behind the journal's name."""
+
+
+def trees_of(journal: Path) -> Path:
+    """The file of trees beside a journal; there is none where nothing was searched."""
+    return journal.with_name(f"{journal.stem}{SUFFIX}.jsonl")
 
 
 class RunTrees:
@@ -32,7 +37,7 @@ class RunTrees:
             TreeFileError: a line that is there is no tree.
             OutputError: the file cannot be written.
         """
-        self.path = journal.with_name(f"{journal.stem}{SUFFIX}.jsonl")
+        self.path = trees_of(journal)
         if self.path.exists() and not self._holds_only(kept):
             write_trees(self.path, (tree for tree in self if _key(tree) in kept))
 
@@ -40,6 +45,13 @@ class RunTrees:
         if self.path.exists() and self.path.stat().st_size:
             for placed in TreeFile(self.path):
                 yield placed.tree
+
+    def in_order(self, wanted: Iterable[tuple[str, int]]) -> Iterator[ReasoningTree]:
+        """Those that are there, one by one, in the order of these problem ids and samples."""
+        if self.path.exists() and self.path.stat().st_size:
+            file = TreeFile(self.path)
+            places = {_key(placed.tree): (placed.line, placed.start) for placed in file}
+            yield from file.in_order(places[key] for key in wanted if key in places)
 
     def append(self, tree: ReasoningTree) -> None:
         """

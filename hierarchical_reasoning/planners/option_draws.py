@@ -1,4 +1,4 @@
-"""Several of a planner's options at once, drawn without replacement."""
+"""Several of a planner's options at once."""
 
 from __future__ import annotations
 
@@ -30,3 +30,18 @@ def draw_options(
 
     keys = {name: key(name) for name, probability in probabilities.items() if probability > 0}
     return tuple(sorted(keys, key=lambda name: (-keys[name], name))[:n])
+
+
+def draw_with_replacement(
+    probabilities: Mapping[str, float],
+    n: int,
+    temperature: float,
+    uniform: Callable[[int], Callable[[str], float]],
+) -> tuple[str, ...]:
+    """`n` independent draws: an option may come again, and does where it is likely. Otherwise as `draw_options`.
+
+    Args:
+        uniform: by the number of the draw, as of `draw_options`.
+    """
+    draws = (draw_options(probabilities, 1, temperature, uniform(draw)) for draw in range(n))
+    return tuple(name for drawn in draws for name in drawn)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.intervals import Accuracy
 from hierarchical_reasoning.results.sampling import SamplingSummary
+from hierarchical_reasoning.values.calibration import Calibration
 from llm_backends import Price, Spent, Usage
 
 
@@ -190,6 +191,17 @@ class SearchRecord(_Record):
     seconds: float
 
 
+class MemoryRecord(_Record):
+    """Memory of the whole process, which problems in flight together share: no more than a bound of what one needs."""
+
+    peak_bytes: int
+    """The most that the process had held, resident, from its start to the end of the problem."""
+    grown_bytes: int
+    """By how much that rose while the problem was in flight; 0 where earlier ones had needed as much."""
+    peak_gpu_bytes: int | None
+    """The most that PyTorch had held by then, on all GPUs together; None where it uses none."""
+
+
 class ResultEntry(_Record):
     """One problem, or one sample of it, as it ended."""
 
@@ -214,6 +226,8 @@ class ResultEntry(_Record):
     usage: dict[str, RoleUsage] = Field(default_factory=dict)
     """By role, such as planner and reasoner."""
     seconds: float = 0.0
+    memory: MemoryRecord | None = None
+    """None in a training run, and in files of earlier versions."""
     error: ErrorRecord | None = None
     notes: tuple[str, ...] = ()
     episode: EpisodeRecord | None = None
@@ -230,6 +244,16 @@ class ResultEntry(_Record):
         if (self.error is not None) != (self.outcome is Outcome.ERROR):
             raise ValueError(f"an error goes with the outcome error, not with {self.outcome}")
         return self
+
+
+class TreesSummary(_Record):
+    """What the trees of a run's searches come to."""
+
+    figures: dict[str, float]
+    """By name, as `trees.metrics.TreeMetrics.figures` has them; what does not exist is left out."""
+    calibration: Calibration | None
+    """Of the value head: what it expected of thoughts, against the path rewards of the answers that came below them;
+    None where there was none, or it had not learned in time."""
 
 
 class Summary(_Record):
@@ -254,6 +278,11 @@ class Summary(_Record):
     together; None without problems."""
     seconds: float
     """Summed over entries; they overlap when several run at once."""
+    seconds_per_problem: float | None = None
+    """Mean, all samples of a problem together; None without problems, and in files of earlier versions."""
+    peak_memory_bytes: int | None = None
+    """The highest `MemoryRecord.peak_bytes`, so of the process that needed most; None where none was recorded."""
+    peak_gpu_memory_bytes: int | None = None
     wall_seconds: float | None
     """Of all sessions together; one that was killed counts until it last finished a problem."""
     sessions: int = 1
@@ -268,6 +297,8 @@ class Summary(_Record):
     """Entries that a complete run has besides."""
     sampling: SamplingSummary | None = None
     """None with one sample a problem."""
+    trees: TreesSummary | None = None
+    """None where nothing was searched."""
 
 
 class ResultsHead(_Record):

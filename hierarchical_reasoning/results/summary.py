@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 from hierarchical_reasoning.outcomes import Outcome
-from hierarchical_reasoning.results.records import ResultEntry, RoleUsage, Summary, sum_of_costs
+from hierarchical_reasoning.results.records import (
+    ResultEntry,
+    RoleUsage,
+    Summary,
+    TreesSummary,
+    sum_of_costs,
+)
 from hierarchical_reasoning.results.sampling import Sampled, summarize_samples
 from hierarchical_reasoning.results.tally import Tally, add_usage
 from hierarchical_reasoning.wording import counted
@@ -51,6 +57,7 @@ def summarize(
     superseded: Iterable[ResultEntry] = (),
     sessions: Sessions | None = None,
     stopped: str | None = None,
+    trees: TreesSummary | None = None,
 ) -> Summary:
     """The numbers of a run, both denominators of accuracy, and what must be said loudly.
 
@@ -60,6 +67,7 @@ def summarize(
         superseded: attempts that ended in an error and were made again; they were paid for too.
         sessions: in which they were made.
         stopped: why some are missing, where some are.
+        trees: of the searches, where there were any.
     """
     sessions = sessions or Sessions()
     tally, signs = Tally(plan.seed if plan else Plan.seed), _Signs()
@@ -86,6 +94,9 @@ def summarize(
         cost_usd=None if not costs else reduce(sum_of_costs, costs),
         tokens_per_problem=tally.tokens_per_problem,
         seconds=tally.seconds,
+        seconds_per_problem=tally.seconds_per_problem,
+        peak_memory_bytes=tally.peak_bytes,
+        peak_gpu_memory_bytes=tally.peak_gpu_bytes,
         wall_seconds=sessions.wall_seconds,
         sessions=sessions.n,
         alarms=tuple(signs.alarms(tally, missing, stopped)),
@@ -95,6 +106,7 @@ def summarize(
         sampling=None
         if plan.samples == 1
         else summarize_samples(sampled, samples=plan.samples, seed=plan.seed),
+        trees=trees,
     )
 
 

@@ -33,6 +33,9 @@ class Tally:
     """Of the intervals where problems have several samples."""
     outcomes: Counter[Outcome] = field(default_factory=Counter)
     seconds: float = 0.0
+    peak_bytes: int | None = None
+    """Of the process that held most; None where no entry says."""
+    peak_gpu_bytes: int | None = None
     usage: dict[str, RoleUsage] = field(default_factory=dict)
     """By role."""
     samples: int = 0
@@ -44,6 +47,9 @@ class Tally:
         has_truth = entry.ground_truth is not None
         self.add_outcome(entry.problem_id, entry.outcome, has_truth=has_truth, sample=entry.sample)
         self.seconds += entry.seconds
+        if entry.memory is not None:
+            self.peak_bytes = _highest(self.peak_bytes, entry.memory.peak_bytes)
+            self.peak_gpu_bytes = _highest(self.peak_gpu_bytes, entry.memory.peak_gpu_bytes)
         add_usage(self.usage, entry.usage)
 
     def add_outcome(self, problem_id: str, outcome: Outcome, *, has_truth: bool, sample: int = 0) -> None:
@@ -98,6 +104,10 @@ class Tally:
             return Accuracy.of(self.outcomes[Outcome.CORRECT], sum(map(graded, self._problems.values())))
         pairs = Counter((float(problem.right), float(graded(problem))) for problem in self._problems.values())
         return Accuracy.of_samples(pairs, self.seed)
+
+
+def _highest(one: int | None, other: int | None) -> int | None:
+    return max((each for each in (one, other) if each is not None), default=None)
 
 
 def add_usage(usage: dict[str, RoleUsage], more: Mapping[str, RoleUsage]) -> None:

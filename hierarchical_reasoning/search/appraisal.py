@@ -26,8 +26,9 @@ class Appraisers:
 
     verifier: Verifier
     """Finds answers in texts. It sees problems without their ground truth."""
-    local: LocalReward | Literal["prior", "value"]
-    """The planner's probability of a thought's type, the value that is expected of it, or what rates it."""
+    local: LocalReward | Literal["prior", "likelihood", "value"]
+    """The planner's probability of a thought's type, how likely its path is, the value that is expected of it, or what
+    rates it."""
     values: ValueEstimator | None = None
     judge: AnswerJudge | None = None
     """Of answers."""
@@ -94,6 +95,13 @@ class Appraisal:
         self, grown: Grown, problem: Problem, thoughts: Sequence[Thought], answers: Sequence[Answer]
     ) -> None:
         local = self._by.local
+        if local == "likelihood":
+            for node, likelihood in (
+                *((thought.id, thought.likelihood) for thought in thoughts),
+                *((answer.id, answer.likelihood) for answer in answers),
+            ):
+                grown.tree.score(node, replace(grown.scores(node), local=likelihood.per_draw))
+            return
         if local == "prior" or local == "value":
             for thought in thoughts:
                 known = grown.scores(thought.id)
@@ -103,14 +111,14 @@ class Appraisal:
                 of_thought = grown.scores(answer.thought).local
                 grown.tree.score(answer.id, replace(grown.scores(answer.id), local=of_thought))
             return
-        nodes = [*(thought.id for thought in thoughts), *(answer.id for answer in answers)]
-        texts = [(grown.thoughts[_parent(grown, node)].text, grown.tree.node(node).text) for node in nodes]
+        ids = [*(thought.id for thought in thoughts), *(answer.id for answer in answers)]
+        texts = [(grown.thoughts[_parent(grown, node)].text, grown.tree.node(node).text) for node in ids]
         rewards = await self._calls.all(
-            [f"node {node} has a local reward of 0, as it was not rated" for node in nodes],
+            [f"node {node} has a local reward of 0, as it was not rated" for node in ids],
             [local(problem, before, text) for before, text in texts],
         )
-        for node, reward in zip(nodes, rewards, strict=True):
-            grown.tree.score(node, replace(grown.scores(node), local=reward or 0.0))
+        for each, reward in zip(ids, rewards, strict=True):
+            grown.tree.score(each, replace(grown.scores(each), local=reward or 0.0))
 
     async def _rate_answers(self, grown: Grown, problem: Problem, answers: Sequence[Answer]) -> None:
         kind, by = self._settings.path_reward, self._by

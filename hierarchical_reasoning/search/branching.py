@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hierarchical_reasoning.planners.base import Choice
-from hierarchical_reasoning.planners.option_draws import draw_options
+from hierarchical_reasoning.planners.option_draws import draw_options, draw_with_replacement
 from hierarchical_reasoning.search.grown import Grown
 from hierarchical_reasoning.search.settings import SearchSettings
+from hierarchical_reasoning.trace import FINISH
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,29 @@ def width(grown: Grown, node: int, settings: SearchSettings) -> int:
     return 1 + round((most - 1) * min(1.0, max(0.0, grown.exploration(node))))
 
 
-def drawn(choice: Choice, n: int, temperature: float, uniform: Callable[[str], float]) -> list[Branch]:
-    """At most `n` different options, by a planner's probabilities; arguments as of `draw_options`."""
+def drawn(
+    choice: Choice, n: int, temperature: float, uniform: Callable[[str], float], *, repeat_types: bool
+) -> list[Branch]:
+    """At most `n` options, by a planner's probabilities; other arguments as of `draw_options`.
+
+    Args:
+        repeat_types: a thought type may come again, for another sample of the thought.
+    """
     assert choice.probabilities is not None, "drawn from probabilities"
     probabilities = choice.probabilities
-    names = draw_options(probabilities, n, temperature, uniform)
-    return [Branch(name, probabilities[name], choice=choice) for name in names]
+    if not repeat_types:
+        names = draw_options(probabilities, n, temperature, uniform)
+        return [Branch(name, probabilities[name], choice=choice) for name in names]
+    found: dict[tuple[str, int], Branch] = {}
+    copies = Counter[str]()
+    draws = draw_with_replacement(
+        probabilities, n, temperature, lambda draw: lambda name: uniform(f"{name}#{draw}")
+    )
+    for name in draws:
+        copy = 0 if name == FINISH else copies[name]
+        copies[name] += 1
+        found[name, copy] = Branch(name, probabilities[name], copy, choice)
+    return list(found.values())
 
 
 def chosen(choices: Sequence[Choice]) -> list[Branch]:

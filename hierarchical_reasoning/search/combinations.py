@@ -36,10 +36,15 @@ def check_search(config: RunConfig, mode: str) -> None:
             f"{search} with --planner untyped takes several samples of the next thought, and with --temperature 0 all "
             "are the same; give a --temperature above 0, or --branching_factor 1"
         )
+    if config.repeat_types and config.temperature == 0 and config.branching_factor > 1:
+        raise ConfigError(
+            "--repeat_types takes several samples of a thought, and with --temperature 0 all are the same; give a "
+            "--temperature above 0"
+        )
     if config.planner == "untyped" and config.local_reward == "prior":
         raise ConfigError(
             "--local_reward prior is the planner's probability of a thought type, and with --planner untyped there is "
-            "none; take heuristic, value or judge"
+            "none; take likelihood, heuristic, value or judge"
         )
     for flag, source in (("--local_reward", config.local_reward), ("--path_reward", config.path_reward)):
         if source == "value" and not config.learns_values:
@@ -110,8 +115,10 @@ def unused_search_settings(config: RunConfig) -> set[str]:
     if config.search is None:
         return set(SearchSettings.model_fields)
     unused = {"max_reasoning_steps"}
+    if config.planner == "untyped":
+        unused.add("repeat_types")
     if config.search != "mcts":
-        unused.add("mcts_c")
+        unused |= {"mcts_c", "mcts_leaves"}
     if not config.learns_values:
         unused |= _VALUE_HEAD
     if config.uncertainty != "disagreement":

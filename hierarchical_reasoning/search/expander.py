@@ -120,7 +120,13 @@ class Expander:
                 continue
             draw = self._drawing
             uniform = uniform_numbers(draw.seed, thought.trace.problem.id, draw.sample, thought.place)
-            found[thought.id] = drawn(choice, widths[thought.id], draw.temperature, uniform)
+            found[thought.id] = drawn(
+                choice,
+                widths[thought.id],
+                draw.temperature,
+                uniform,
+                repeat_types=self._settings.repeat_types,
+            )
         if without:
             found |= await self._by_asking_again(without, widths)
         for thought in thoughts:
@@ -167,20 +173,27 @@ class Expander:
         for ask, found in zip(asks, written, strict=True):
             if found is None:
                 continue
-            scores = Scores(prior=ask.branch.prior)
+            scores, reply = Scores(prior=ask.branch.prior), found.reply
             if found.step is None:
                 step = _record(ask, found, "")
-                reply = found.reply
                 answers.append(
                     grown.add_answer(
-                        ask.thought, reply.text, step, scores, truncated=reply.truncated, drawn=reply.drawn
+                        ask.thought,
+                        reply.text,
+                        step,
+                        scores,
+                        truncated=reply.truncated,
+                        drawn=reply.drawn,
+                        log_probs=reply.log_probs,
                     )
                 )
                 continue
             trace = ask.thought.trace.extended(found.step)
             place = f"{ask.thought.place}/{ask.branch.name}#{ask.branch.copy}"
             step = _record(ask, found, found.step.thought)
-            thoughts.append(grown.add_thought(ask.thought, trace, place, step, scores, found.reply.drawn))
+            thoughts.append(
+                grown.add_thought(ask.thought, trace, place, step, scores, reply.drawn, reply.log_probs)
+            )
         return Made([thought for thought in thoughts if not _said_before(grown, thought)], answers)
 
     async def _written(self, ask: Ask) -> _Written:

@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hierarchical_reasoning.reasoner import Drawn
 from hierarchical_reasoning.results.records import StepRecord
 from hierarchical_reasoning.rewards.base import RewardWeights
+from hierarchical_reasoning.search.likelihood import EMPTY_PATH, Likelihood
 from hierarchical_reasoning.trace import FINISH, Trace
 from hierarchical_reasoning.trees import ReasoningTree, Scores
 from hierarchical_reasoning.values.base import UNKNOWN, Estimate, Place
+
+if TYPE_CHECKING:
+    from hierarchical_reasoning.search.branching import Branch
 
 UNCERTAINTY_WEIGHT = 2.0
 """Of the uncertainty, in the exploration score (HATO, spec/000)."""
@@ -34,6 +38,8 @@ class Thought:
     number that another branch could change."""
     step: StepRecord | None = None
     """None for the root."""
+    likelihood: Likelihood = EMPTY_PATH
+    """Of the path, where log probabilities are asked for."""
 
     @property
     def depth(self) -> int:
@@ -65,6 +71,8 @@ class Answer:
     """The answer in the form that equal answers share; None where none was found."""
     reward: float | None = None
     """Path reward; None where nothing says what it is worth."""
+    likelihood: Likelihood = EMPTY_PATH
+    """As of a `Thought`."""
     is_proven: bool = False
     """The problem itself, or an oracle, says that it is right."""
 
@@ -97,7 +105,9 @@ class Grown:
         self.answers: dict[int, Answer] = {}
         """All of them, pruned ones too."""
         self.open: dict[int, None] = {root: None}
-        """Live thoughts that were not expanded yet, in the order in which they came."""
+        """Live thoughts that have not all of their children yet, in the order in which they came."""
+        self.branches: dict[int, list[Branch]] = {}
+        """Of open thoughts, the children that were chosen and not made yet, where they are not made all at once."""
         self.estimates: dict[int, Estimate] = {}
         """Of live thoughts, where something estimates."""
         self._answered: dict[int, int] = {}
@@ -111,6 +121,7 @@ class Grown:
         step: StepRecord,
         scores: Scores,
         drawn: Drawn | None = None,
+        log_probs: Sequence[float] | None = None,
     ) -> Thought:
         """Add a thought, open, behind the children that its parent has."""
         node = self.tree.add(
@@ -122,7 +133,8 @@ class Grown:
             **_tokens(drawn),
         )
         self.tree.score(node, scores)
-        thought = Thought(node, trace, place, step)
+        likelihood = parent.likelihood.followed_by(scores.prior, log_probs or ())
+        thought = Thought(node, trace, place, step, likelihood)
         self.thoughts[node] = thought
         self.open[node] = None
         return thought
@@ -136,13 +148,16 @@ class Grown:
         *,
         truncated: bool,
         drawn: Drawn | None = None,
+        log_probs: Sequence[float] | None = None,
     ) -> Answer:
         """Add an answer behind a thought."""
         node = self.tree.add(
             thought.id, text=text, kind="answer", thought_type=FINISH, ended=not truncated, **_tokens(drawn)
         )
         self.tree.score(node, scores)
-        answer = self.answers[node] = Answer(node, thought.id, text, truncated, step)
+        answer = Answer(node, thought.id, text, truncated, step)
+        answer.likelihood = thought.likelihood.followed_by(scores.prior, log_probs or ())
+        self.answers[node] = answer
         for above in self.tree.path(node):
             self._answered[above] = self._answered.get(above, 0) + 1
         return answer
@@ -207,6 +222,7 @@ class Grown:
         for each in dropped:
             self.thoughts.pop(each, None)
             self.open.pop(each, None)
+            self.branches.pop(each, None)
             self.estimates.pop(each, None)
             self._answered.pop(each, None)
 

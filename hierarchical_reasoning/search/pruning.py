@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hierarchical_reasoning.search.grown import Grown
 from hierarchical_reasoning.search.selection import best_answer
 from hierarchical_reasoning.search.settings import SearchSettings
@@ -13,13 +15,12 @@ def prune(grown: Grown, settings: SearchSettings) -> int:
     Where something below a thought is still open, it is dropped when even promise + uncertainty stays under the
     threshold: as long as nothing is known of it, the uncertainty is so great that it stays. Where nothing is open any
     more, nothing is uncertain, and it goes when its total is under the threshold. The deepest level is excepted (HATO,
-    spec/000), and so is the path of the answer that is best so far, so that a search always has an answer once it has
-    found one.
+    spec/000), and so is the path of the answer that is best so far; before there is one, that of the open thought that
+    promises most: a search that doubts everything still goes on.
     """
     if settings.no_pruning:
         return 0
-    best = best_answer(grown)
-    safe = set() if best is None else set(grown.tree.path(best.id))
+    safe = set(_best_path(grown))
     with_open = {above for node in grown.open for above in grown.tree.path(node)}
     dropped = 0
     for node, thought in list(grown.thoughts.items()):
@@ -33,3 +34,10 @@ def prune(grown: Grown, settings: SearchSettings) -> int:
             )
             dropped += before - len(grown.tree)
     return dropped
+
+
+def _best_path(grown: Grown) -> Sequence[int]:
+    best = best_answer(grown)
+    if best is not None:
+        return grown.tree.path(best.id)
+    return grown.tree.path(max(grown.open, key=grown.exploration)) if grown.open else ()

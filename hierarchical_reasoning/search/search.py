@@ -1,5 +1,6 @@
-"""The one loop of all searches: a strategy names nodes, they are answered early or expanded, what came is appraised,
-and what promises too little is dropped; until nothing is left to expand, an answer is proven, or a bound is reached.
+"""The one loop of all searches: a strategy names nodes, they are expanded or followed down to an answer, what came is
+appraised, and what promises too little is dropped; until nothing is left to expand, an answer is proven, or a bound is
+reached.
 
 A search ends with an answer: room for one is kept in every budget until there is one.
 """
@@ -67,10 +68,12 @@ class Search:
                 self.ended = "nothing is left to expand"
                 break
             thoughts = [self.grown.thoughts[node] for node in batch.expand]
-            await self._answer_early(thoughts)
-            if not self.grown.is_proven:
+            if self._strategy.rolls_out:
+                await self._roll_out(thoughts)
+            else:
+                await self._roll_out(self._promising(thoughts))
                 await self._expand(thoughts)
-                prune(self.grown, self._settings)
+            prune(self.grown, self._settings)
         if not self.grown.live_answers:
             await self._answer_what_promises_most()
 
@@ -83,46 +86,75 @@ class Search:
             self.ended = self._calls.refused
         return bool(self.ended)
 
-    async def _answer_early(self, thoughts: Sequence[Thought]) -> None:
-        """Answer the thoughts of which enough is expected, before they are expanded."""
+    def _promising(self, thoughts: Sequence[Thought]) -> list[Thought]:
+        """Those of which enough is expected to see at once what they come to, and nothing came yet."""
         threshold, grown = self._settings.verification_threshold, self.grown
-        early = [
+        return [
             thought
             for thought in thoughts
             if 0 < thought.depth < self._settings.max_depth
+            and not grown.visits(thought.id)
             and max(grown.value(thought.id).value, grown.promise(thought.id)) >= threshold
         ]
-        why = f"answered early, as enough is expected of it (--verification_threshold {threshold:g})"
-        await self._add(self._answers(early, why))
 
     async def _expand(self, thoughts: Sequence[Thought]) -> None:
-        deepest = [thought for thought in thoughts if thought.depth == self._settings.max_depth]
-        others = [thought for thought in thoughts if thought.depth < self._settings.max_depth]
-        widths = {thought.id: width(self.grown, thought.id, self._settings) for thought in others}
-        branches = await self._expander.branches(others, widths)
-        asks = self._answers(deepest, f"answered after {self._settings.max_depth} thoughts (--max_depth)")
-        if self._strategy.rolls_out:
-            asks += self._answers([thought for thought in others if thought.depth], "answered as a rollout")
-        answered = {ask.thought.id for ask in asks}
-        for thought in others:
-            for branch in branches.get(thought.id, ()):
-                if branch.name != FINISH or (
-                    thought.id not in answered and not self.grown.is_answered(thought.id)
-                ):
-                    asks.append(Ask(thought, branch))
+        """Make all children of each, but those that are there."""
+        if self.grown.is_proven:
+            return
+        thoughts = [thought for thought in thoughts if thought.id in self.grown.open]
+        asks = self._answers_of_deepest(thoughts)
+        await self._choose(thoughts)
         for thought in thoughts:
-            self.grown.open.pop(thought.id)
+            chosen = self.grown.branches.pop(thought.id, ())
+            asks += [Ask(thought, branch) for branch in chosen if self._is_new(thought, branch)]
+            del self.grown.open[thought.id]
         await self._add(asks)
+
+    async def _roll_out(self, thoughts: Sequence[Thought]) -> None:
+        """Make the next child of each, and follow it down to an answer: the first child of a thought first. The others
+        are kept for when the search comes back; what has none left is closed."""
+        while thoughts and not self.grown.is_proven:
+            asks = self._answers_of_deepest(thoughts)
+            await self._choose(thoughts)
+            for thought in thoughts:
+                left = self.grown.branches.get(thought.id, [])
+                while left:
+                    branch = left.pop(0)
+                    if self._is_new(thought, branch):
+                        asks.append(Ask(thought, branch))
+                        break
+                if not left:
+                    self.grown.open.pop(thought.id, None)
+            thoughts = (await self._add(asks)).thoughts
+
+    async def _choose(self, thoughts: Sequence[Thought]) -> None:
+        """Choose the children of those that are not too deep for any, where they are not chosen yet."""
+        grown, most = self.grown, self._settings.max_depth
+        new = {
+            thought.id: thought
+            for thought in thoughts
+            if thought.depth < most and thought.id not in grown.branches
+        }
+        widths = {node: width(grown, node, self._settings) for node in new}
+        grown.branches |= await self._expander.branches(list(new.values()), widths)
+
+    def _is_new(self, thought: Thought, branch: Branch) -> bool:
+        return branch.name != FINISH or not self.grown.is_answered(thought.id)
+
+    def _answers_of_deepest(self, thoughts: Sequence[Thought]) -> list[Ask]:
+        most = self._settings.max_depth
+        deepest = [thought for thought in thoughts if thought.depth == most]
+        return self._answers(deepest, f"answered after {most} thoughts (--max_depth)")
 
     def _answers(self, thoughts: Sequence[Thought], why: str) -> list[Ask]:
         """An answer of each that has none."""
         without = [thought for thought in thoughts if not self.grown.is_answered(thought.id)]
         return [Ask(thought, Branch(FINISH), why) for thought in without]
 
-    async def _add(self, asks: Sequence[Ask]) -> None:
+    async def _add(self, asks: Sequence[Ask]) -> Made:
         """Make nodes, and say what they and all others are worth now."""
         if not asks:
-            return
+            return Made((), ())
         made = await self._expander.write(self.grown, asks)
         copies = range(self._settings.answers_sampled)
         why = "one of the answers that tell how uncertain the thought is"
@@ -135,6 +167,7 @@ class Search:
         await self._appraisal.add(self.grown, made.thoughts, made.answers)
         if self.grown.answers:
             self._budget.release()
+        return made
 
     async def _answer_what_promises_most(self) -> None:
         """Answer as many of the thoughts that promise most as the budget lets in; where none comes, the problem itself,

@@ -15,7 +15,7 @@ Uncertainty: TypeAlias = Literal["ensemble", "dropout", "bootstrap", "disagreeme
 LEARNED: tuple[Uncertainty, ...] = ("ensemble", "dropout", "bootstrap")
 """The kinds of uncertainty that a value head tells, which learns values."""
 PathRewardName: TypeAlias = Literal["agreement", "value", "judge", "check", "verifier"]
-LocalRewardName: TypeAlias = Literal["prior", "heuristic", "value", "judge"]
+LocalRewardName: TypeAlias = Literal["prior", "likelihood", "heuristic", "value", "judge"]
 Selection: TypeAlias = Literal["best_path", "vote"]
 ValueFeatures: TypeAlias = Literal["auto", "states", "embeddings", "words"]
 
@@ -51,8 +51,13 @@ class SearchSettings(BaseModel):
     no_pruning: bool = False
     fixed_branching: bool = False
     """Every node that is expanded gets `branching_factor` children."""
+    repeat_types: bool = False
+    """Children may have the same thought type, each another sample of the thought, as the planner's probabilities have
+    it; otherwise they are all of different types."""
     mcts_c: float = Field(1.25, ge=0, allow_inf_nan=False)
     """Of ``mcts``: the weight of what was visited little; Rosin (2011), with the constant of Silver et al. (2017)."""
+    mcts_leaves: int = Field(1, ge=1)
+    """Of ``mcts``: thoughts that are expanded together, each chosen as if those before it had been answered wrongly."""
 
     uncertainty: Uncertainty = "ensemble"
     uncertainty_samples: int = Field(3, ge=2)
@@ -67,9 +72,10 @@ class SearchSettings(BaseModel):
     learn_every: int = Field(8, ge=0)
     """The value head learns after so many attempts, in their order, from all of their trees; 0: it never does."""
     local_reward: LocalRewardName | None = None
-    """What a thought is worth by itself. ``prior``: the planner's probability of its thought type; ``heuristic``: the
-    words that it shares with what is before it and with the problem (HATO, spec/000), which favours repetition;
-    ``value``: the value head's; ``judge``: the high-level model's rating. None: ``prior``, or ``heuristic`` where
+    """What a thought is worth by itself. ``prior``: the planner's probability of its thought type; ``likelihood``: how
+    likely the path so far is, thought types and tokens (`Likelihood.per_draw`); ``heuristic``: the words that it shares
+    with what is before it and with the problem (HATO, spec/000), which favours repetition; ``value``: the value
+    head's; ``judge``: the high-level model's rating. None: ``prior``, or ``heuristic`` where
     thoughts have no type."""
     path_reward: PathRewardName = "agreement"
     """What an answer is worth to a search. ``agreement``: the share of the answers so far that are equal to it;

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -32,7 +33,7 @@ class Strategy(ABC):
     """Chooses among the open nodes of a tree."""
 
     rolls_out: ClassVar[bool] = False
-    """Whether a thought is answered as soon as it is expanded, so that what it leads to is known."""
+    """Whether children are made one at a time, each followed down to an answer, so that what it leads to is known."""
 
     def __init__(self, settings: SearchSettings) -> None:
         self._settings = settings
@@ -121,6 +122,10 @@ class MonteCarlo(Strategy):
     rollout: N is the number of answers at and below a node, Q the mean of their path rewards; with none, the value that
     is expected of it, or else Q of its parent.
 
+    Of several open nodes that are expanded together, each is chosen as if those before it had been answered, and
+    wrongly: a virtual loss (Chaslot, G. et al. 2008, "Parallel Monte-Carlo tree search") turns it elsewhere, unless all
+    else is much worse. How many there are is a setting, and not what happens to be in flight.
+
     Deviations: the 1 in the root, without which nothing told first visits apart; a node is passed over where nothing is
     open below, since no answer is asked for again; and N and Q are those of the tree as it is, so that rewards that
     change (agreement) change them, and so does pruning.
@@ -129,18 +134,28 @@ class MonteCarlo(Strategy):
     rolls_out = True
 
     def next(self, grown: Grown) -> Batch:
-        with_open = {above for node in grown.open for above in grown.tree.path(node)}
-        if not with_open:
-            return Batch((), {})
+        open_below = Counter(above for node in grown.open for above in grown.tree.path(node))
         rollouts = leaf_sums(grown.tree, grown.rewards())
-        node = grown.tree.root
-        while node not in grown.open:
-            candidates = [child for child in grown.tree.children(node) if child in with_open]
-            node = max(candidates, key=self._scores(grown, node, candidates, rollouts).__getitem__)
-        return Batch([node], {})
+        losses: Counter[int] = Counter()
+        chosen: dict[int, None] = {}
+        while len(chosen) < self._settings.mcts_leaves and open_below[grown.tree.root]:
+            node = grown.tree.root
+            while node not in grown.open or node in chosen:
+                candidates = [child for child in grown.tree.children(node) if open_below[child]]
+                scores = self._scores(grown, node, candidates, rollouts, losses)
+                node = max(candidates, key=scores.__getitem__)
+            chosen[node] = None
+            losses.update(grown.tree.path(node))
+            open_below.subtract(grown.tree.path(node))
+        return Batch(list(chosen), {})
 
     def _scores(
-        self, grown: Grown, parent: int, children: Sequence[int], rollouts: Mapping[int, LeafSum]
+        self,
+        grown: Grown,
+        parent: int,
+        children: Sequence[int],
+        rollouts: Mapping[int, LeafSum],
+        losses: Mapping[int, int],
     ) -> dict[int, float]:
         priors = {child: grown.scores(child).prior for child in children}
         known = [prior for prior in priors.values() if prior is not None]
@@ -150,11 +165,12 @@ class MonteCarlo(Strategy):
         found = {}
         for child, prior in priors.items():
             own = rollouts[child]
+            visits = own.count + losses[child]
             share = prior / total if prior is not None and total > 0 else 1 / len(children)
             estimate = grown.estimates.get(child)
             expected = fallback if estimate is None else estimate.value
-            mean = float(own.total / own.count) if own.count else expected
-            exploring = share * math.sqrt(1 + above.count) / (1 + own.count)
+            mean = float(own.total / visits) if visits else expected
+            exploring = share * math.sqrt(1 + above.count + losses[parent]) / (1 + visits)
             found[child] = mean + self._settings.mcts_c * exploring
         return found
 

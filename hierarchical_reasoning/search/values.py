@@ -12,26 +12,34 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
 
 from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.search.budget import Budget
+from hierarchical_reasoning.search.paid_values import PaidValues
 from hierarchical_reasoning.search.truth import without_truth
+from hierarchical_reasoning.solvers.base import Solution
 from hierarchical_reasoning.trees import Node, ReasoningTree
 from hierarchical_reasoning.values.base import Place, ValueEstimator
+from hierarchical_reasoning.values.encoders.served import ServedEmbeddings
 from llm_backends import BackendError
+
+if TYPE_CHECKING:
+    from hierarchical_reasoning.values.learned import LearnedValue
 
 Key = tuple[str, int]
 """A problem's id, and which sample of it."""
 Learned = Callable[[ReasoningTree], None]
 """Takes the finished tree of an attempt."""
-_Pair = tuple[Place, float]
+Pair = tuple[Place, float]
 
 
 @dataclass
 class _Group:
     unfinished: set[int]
     """Positions of attempts."""
-    pairs: dict[int, list[_Pair]] = field(default_factory=dict)
+    pairs: dict[int, list[Pair]] = field(default_factory=dict)
     """By position."""
     learned: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,6 +69,18 @@ class Values:
         assert self._estimator is not None, "`begin` comes first"
         return self._estimator
 
+    @property
+    def learns(self) -> bool:
+        """Whether it learns from the trees of the run."""
+        return self._every > 0
+
+    def paid_by(self, budget: Budget, solution: Solution) -> PaidValues | None:
+        """The estimator for one search that pays for what it has embedded; None where nothing is to be paid."""
+        served = getattr(self.estimator, "encoder", None)
+        if not isinstance(served, ServedEmbeddings):
+            return None
+        return PaidValues(cast("LearnedValue", self.estimator), served, budget, solution)
+
     async def begin(
         self,
         attempts: Sequence[tuple[Problem, int]],
@@ -87,7 +107,10 @@ class Values:
             at = self._positions.get((tree.problem_id, tree.sample or 0))
             if at is not None:
                 group = self._groups[at // self._every]
-                group.pairs[at] = pairs_in(tree, without_truth(problems[tree.problem_id]))
+                pairs = group.pairs[at] = pairs_in(tree, without_truth(problems[tree.problem_id]))
+                paid_before = self.paid_by(Budget(), Solution())
+                if paid_before is not None:  # the cache of replies has them
+                    await self.see(paid_before, pairs)
         await self._learn()
 
     @asynccontextmanager
@@ -113,6 +136,16 @@ class Values:
             await self._finish(at)
             raise
         await self._finish(at)
+
+    async def see(self, paid: PaidValues, pairs: Sequence[Pair]) -> None:
+        """Have a search pay for what is embedded to learn from its tree. Where that fails it is tried again when all
+        that its group has is learned from."""
+        try:
+            await paid.see([place for place, _ in pairs])
+        except FATAL:
+            raise
+        except BackendError as error:
+            self._note(f"{len(pairs)} places to learn from were not embedded: {error}")
 
     def _say_whether_trained(self) -> None:
         if not self.estimator.is_trained:
@@ -143,7 +176,7 @@ class Values:
                     group.learned.set()
 
 
-def pairs_in(tree: ReasoningTree, problem: Problem) -> list[_Pair]:
+def pairs_in(tree: ReasoningTree, problem: Problem) -> list[Pair]:
     """What a finished tree teaches: every place on the way to an answer, the answer's own included, with the path
     reward that the answer had; pruned ones teach too.
 

@@ -20,12 +20,13 @@ from hierarchical_reasoning.search.calls import Calls
 from hierarchical_reasoning.search.expander import Drawing, Expander
 from hierarchical_reasoning.search.grown import Grown
 from hierarchical_reasoning.search.paid_backend import PaidBackend
+from hierarchical_reasoning.search.paid_values import PaidValues
 from hierarchical_reasoning.search.recording import record_of, with_rewards
 from hierarchical_reasoning.search.search import Search
 from hierarchical_reasoning.search.selection import selected
-from hierarchical_reasoning.search.settings import SearchSettings
+from hierarchical_reasoning.search.settings import LocalRewardName, SearchSettings
 from hierarchical_reasoning.search.truth import without_truth
-from hierarchical_reasoning.search.values import Values
+from hierarchical_reasoning.search.values import Values, pairs_in
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.solvers.hierarchical import shuffled
 from hierarchical_reasoning.trace import Trace
@@ -85,11 +86,14 @@ class SearchSolver(Solver):
             await self._solve(problem, solution, sample)
             return
         async with values.turn(problem, sample) as learned:
-            await self._solve(problem, solution, sample)
+            paid = await self._solve(problem, solution, sample)
             assert solution.tree is not None, "a search leaves its tree"
+            if paid is not None and values.learns:
+                await values.see(paid, pairs_in(solution.tree, without_truth(problem)))
             learned(solution.tree)
 
-    async def _solve(self, problem: Problem, solution: Solution, sample: int) -> None:
+    async def _solve(self, problem: Problem, solution: Solution, sample: int) -> PaidValues | None:
+        """Search; returns what estimated values, where the search paid for that."""
         started = time.perf_counter()
         settings, parts = self._settings, self._parts
         budget = Budget(tokens=settings.max_search_tokens, calls=settings.max_search_calls)
@@ -99,11 +103,13 @@ class SearchSolver(Solver):
 
         calls = Calls(solution.notes)
         backend = paid(parts.reasoner.backend)
-        reasoner = replace(parts.reasoner, backend=backend)
+        rates_steps = self._rates_steps()
+        reasoner = replace(parts.reasoner, backend=backend, asks_log_probs=rates_steps == "likelihood")
         planner = None if parts.planner is None else parts.planner(paid)
         drawing = Drawing(sample, parts.planner_temperature, parts.seed)
         expander = Expander(planner, reasoner, settings, drawing, calls)
-        appraisal = Appraisal(settings, self._appraisers(problem, paid), calls)
+        values = None if parts.values is None else parts.values.paid_by(budget, solution)
+        appraisal = Appraisal(settings, self._appraisers(problem, rates_steps, paid, values), calls)
         asked = without_truth(problem)
         trace = Trace(asked, shuffled(parts.options, asked, parts.seed))
         grown = Grown(trace, settings.weights, sample=sample)
@@ -123,12 +129,22 @@ class SearchSolver(Solver):
         solution.final_response, solution.truncated = answer.text, answer.truncated
         seconds = time.perf_counter() - started
         solution.search = record_of(grown, answer, budget.spent, ended=search.ended, seconds=seconds)
+        return values
 
-    def _appraisers(self, problem: Problem, paid: Callable[[Backend], PaidBackend]) -> Appraisers:
+    def _rates_steps(self) -> LocalRewardName:
+        return self._settings.local_reward or ("heuristic" if self._parts.planner is None else "prior")
+
+    def _appraisers(
+        self,
+        problem: Problem,
+        rates_steps: LocalRewardName,
+        paid: Callable[[Backend], PaidBackend],
+        values: PaidValues | None,
+    ) -> Appraisers:
         settings, parts = self._settings, self._parts
+        shared = None if parts.values is None else parts.values.estimator
         judge = None if parts.judge is None else paid(parts.judge).complete
-        rates_steps = settings.local_reward or ("heuristic" if parts.planner is None else "prior")
-        local: LocalReward | Literal["prior", "value"]
+        local: LocalReward | Literal["prior", "likelihood", "value"]
         if rates_steps == "judge":
             assert judge is not None, "what rates thoughts was named"
             local = JudgeLocalReward(judge)
@@ -137,7 +153,7 @@ class SearchSolver(Solver):
         return Appraisers(
             verifier=parts.verifier,
             local=local,
-            values=None if parts.values is None else parts.values.estimator,
+            values=values or shared,
             judge=None if judge is None else AnswerJudge(judge),
             oracle=problem if settings.path_reward == "verifier" else None,
         )

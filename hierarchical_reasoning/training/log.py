@@ -7,7 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from hierarchical_reasoning.errors import OutputError
 from taxonomy.atomic import write_atomically
@@ -18,6 +21,15 @@ SETTINGS_NAME = "settings.json"
 Mode = Literal["greedy", "sampled"]
 START = "(start)"
 """Where a trace begins, in transitions."""
+
+
+class CalibrationBin(TypedDict):
+    """As `values.calibration.Bin`, with a mean of each in it."""
+
+    low: Annotated[float, Field(ge=0, le=1)]
+    n: Annotated[int, Field(ge=1)]
+    predicted: Annotated[float, Field(ge=0, le=1)]
+    observed: Annotated[float, Field(ge=0, le=1)]
 
 
 @dataclass(frozen=True)
@@ -69,11 +81,18 @@ class UpdateRecord:
     trees: dict[str, float] = field(default_factory=dict)
     """Sums over the trees that were grown, where rollouts are trees."""
     metrics: dict[str, float] = field(default_factory=dict)
-    """Of the trees that were grown: `TreeMetrics.figures`."""
+    """Of the trees that were grown: `TreeMetrics.figures`. Where a value head told values of thoughts, also ``ece`` and
+    ``brier`` of these, and ``estimates``, how many there were."""
+    calibration: list[CalibrationBin] = field(default_factory=list)
+    """Of these values: the bins that are not empty."""
     notes: list[str] = field(default_factory=list)
     """What was done otherwise than asked; each thing once, where it was first done since the command began."""
     temperature: float | None = None
     """That rollouts were drawn at, before it was adapted to single tokens; None of a planner's."""
+    peak_memory_bytes: int | None = None
+    """Of the process that has held most so far; None in logs of earlier versions."""
+    peak_gpu_memory_bytes: int | None = None
+    """The most that PyTorch has held on GPUs so far, of the process that held most; None where it uses none."""
     kind: Literal["update"] = "update"
 
 

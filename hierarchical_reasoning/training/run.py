@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 from anyio.from_thread import BlockingPortal
@@ -108,8 +108,10 @@ def train_language_model(
 
     Raises:
         ConfigError: there are several processes, and a vLLM server is to act.
+        BackendError: the model that is to rate thoughts is not there.
     """
     from hierarchical_reasoning.training.language_model.learner import LanguageModelLearner
+    from hierarchical_reasoning.training.language_model.thought_judge import ThoughtJudge
 
     if launch.processes > 1 and parts.config.framework == "vllm":
         raise ConfigError(
@@ -117,16 +119,23 @@ def train_language_model(
             "take --llm_framework local, with which each process acts by itself"
         )
     share = (launch.rank, launch.processes)
-    return train(
-        parts,
-        lambda weights: LanguageModelLearner(parts, weights, share=share, on_server=on_server),
-        portal,
-        launch,
-        resume=resume,
-        report=report,
-        begins=begins,
-        stop_requested=stop_requested,
-    )
+    with ExitStack() as opened:
+        judge = None
+        if parts.config.judges_thoughts and not parts.config.val_only:
+            judge = portal.call(ThoughtJudge.open, parts.config)  # there: a cache belongs to its thread
+            opened.callback(portal.call, judge.aclose)
+        return train(
+            parts,
+            lambda weights: LanguageModelLearner(
+                parts, weights, share=share, on_server=on_server, judge=judge
+            ),
+            portal,
+            launch,
+            resume=resume,
+            report=report,
+            begins=begins,
+            stop_requested=stop_requested,
+        )
 
 
 def train(

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 from anyio.from_thread import BlockingPortal
 
 from hierarchical_reasoning.errors import ConfigError, OutputError
+from hierarchical_reasoning.memory import peak_bytes, peak_gpu_bytes
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.records import ResultsHead
 from hierarchical_reasoning.training.checkpoints import (
@@ -218,7 +219,7 @@ class Training:
         gathered = host.gather([experience.gathered])
         self._portal.call(self.learner.reflect, gathered)
         record = update_record(due, gathered, steps, seconds)
-        record = replace(record, notes=self._new_notes(host))
+        record = replace(record, notes=self._new_notes(host), **_peaks(host))
         self._record(record)
         host.report(figures(record), due.number)
         last = due.number == self.updates
@@ -342,3 +343,12 @@ class Training:
         self._records.append(record)
         self._log.append(as_json(record))
         self._report(record)
+
+
+def _peaks(host: Host) -> dict[str, Any]:
+    """What the processes have held at most, each until now."""
+    held = host.gather([(peak_bytes(), peak_gpu_bytes())])
+    return {
+        "peak_memory_bytes": max(memory for memory, _ in held),
+        "peak_gpu_memory_bytes": max((gpu for _, gpu in held if gpu is not None), default=None),
+    }

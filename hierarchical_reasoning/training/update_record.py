@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hierarchical_reasoning.results.records import NOTHING_SPENT, RoleUsage
+from hierarchical_reasoning.results.trees import calibration_of
 from hierarchical_reasoning.training.host import Due, Step
-from hierarchical_reasoning.training.log import UpdateRecord, as_json
+from hierarchical_reasoning.training.log import CalibrationBin, UpdateRecord, as_json
 from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.trees.metrics import TreeMetrics
 from hierarchical_reasoning.values.base import Place
+from hierarchical_reasoning.values.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Gathered:
     metrics: TreeMetrics | None = None
     places: Sequence[tuple[Place, float]] = ()
     """Where thoughts stood, and the reward that the path came to: what values learn from."""
+    foretold: Sequence[tuple[float, float]] = ()
+    """What was expected of thoughts, and the reward that a path with them came to (`estimates_and_rewards`)."""
 
 
 def _added(counts: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -56,6 +60,7 @@ def update_record(due: Due, parts: Sequence[Gathered], steps: Sequence[Step], se
     graded = max(1, int(total("episodes") - total("errors")))
     acts = int(total("acts"))
     everything = sum((step.sums for step in steps), Sums())
+    calibration = calibration_of([pair for part in parts for pair in part.foretold])
     return UpdateRecord(
         update=due.number,
         epoch=due.epoch,
@@ -83,7 +88,8 @@ def update_record(due: Due, parts: Sequence[Gathered], steps: Sequence[Step], se
         calls=usage.calls - usage.from_cache,
         cost_usd=usage.cost_usd,
         trees=_added([part.trees for part in parts]),
-        metrics=_metrics(parts),
+        metrics=_metrics(parts) | ({} if calibration is None else _calibrated(calibration)),
+        calibration=[] if calibration is None else _bins(calibration),
         temperature=parts[0].temperature,
     )
 
@@ -91,6 +97,18 @@ def update_record(due: Due, parts: Sequence[Gathered], steps: Sequence[Step], se
 def _metrics(parts: Sequence[Gathered]) -> dict[str, float]:
     found = [part.metrics for part in parts if part.metrics is not None]
     return sum(found, TreeMetrics()).figures() if found else {}
+
+
+def _calibrated(calibration: Calibration) -> dict[str, float]:
+    return {"ece": calibration.ece, "brier": calibration.brier, "estimates": float(calibration.n)}
+
+
+def _bins(calibration: Calibration) -> list[CalibrationBin]:
+    return [
+        CalibrationBin(low=found.low, n=found.n, predicted=found.predicted, observed=found.observed)
+        for found in calibration.bins
+        if found.predicted is not None and found.observed is not None
+    ]
 
 
 def figures(record: UpdateRecord) -> dict[str, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,8 @@ class PlacedTree:
     line: int
     """From 1."""
     tree: ReasoningTree
+    start: int = field(default=0, compare=False)
+    """Where its line begins, in bytes."""
 
 
 class TreeFile:
@@ -41,17 +43,38 @@ class TreeFile:
 
     def __iter__(self) -> Iterator[PlacedTree]:
         self.torn = False
-        number = 0
+        number = start = 0
         try:
             with self.path.open("rb") as file:
                 for number, line in enumerate(_lines(self.path, file), start=1):
                     tree = self._tree(number, line)
                     if tree is not None:
-                        yield PlacedTree(number, tree)
+                        yield PlacedTree(number, tree, start)
+                    start += len(line)
         except OSError as error:
             raise TreeFileError(f"{self.path}: cannot be read: {error.strerror or error}") from error
         if number == 0:
             raise TreeFileError(f"{self.path}: is empty, expected a tree a line")
+
+    def in_order(self, placed: Iterable[tuple[int, int]]) -> Iterator[ReasoningTree]:
+        """Trees that were found before, in another order.
+
+        Args:
+            placed: `line` and `start` of each.
+
+        Raises:
+            TreeFileError: the file cannot be read, or is not as it was.
+        """
+        try:
+            with self.path.open("rb") as file:
+                for number, start in placed:
+                    file.seek(start)
+                    tree = self._tree(number, next(_lines(self.path, file), b""))
+                    if tree is None:
+                        raise TreeFileError(f"{self.path}, line {number}: the file changed while it was read")
+                    yield tree
+        except OSError as error:
+            raise TreeFileError(f"{self.path}: cannot be read: {error.strerror or error}") from error
 
     def _tree(self, number: int, line: bytes) -> ReasoningTree | None:
         where = f"{self.path}, line {number}"

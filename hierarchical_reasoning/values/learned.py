@@ -87,8 +87,14 @@ class LearnedValue:
         other._vectors.update(self._vectors)
         return other
 
-    async def estimate(self, places: Sequence[Place]) -> list[Estimate]:
-        """Raises BackendError where the encoder asks a server that does not answer."""
+    async def estimate(self, places: Sequence[Place], encoder: Encoder | None = None) -> list[Estimate]:
+        """
+        Args:
+            encoder: makes all of their vectors, as its own would; None: its own, and only those that are not known.
+
+        Raises:
+            BackendError: the encoder asks a server that does not answer.
+        """
         async with self._one_at_a_time:
             head = self._head
             if head is None or not self.is_trained:
@@ -97,8 +103,18 @@ class LearnedValue:
                 return [UNKNOWN] * len(places)
             if not places:
                 return []
-            vectors = await self._encoded(places)
+            vectors = await (self._encoded(places) if encoder is None else encoder.encode(places))
             return await asyncio.to_thread(lambda: head.estimates(head.logits(vectors)))
+
+    async def see(self, places: Sequence[Place], encoder: Encoder) -> None:
+        """Have the vectors of places ready, made by an encoder as of `estimate`, for what comes to learn from them.
+
+        Raises:
+            BackendError: the encoder asks a server that does not answer.
+        """
+        if places:
+            vectors = await encoder.encode(places)
+            self._vectors.update(zip((place.texts for place in places), vectors, strict=True))
 
     async def learn(self, places: Sequence[Place], rewards: Sequence[float]) -> None:
         """

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from llm_backends.cache import Embeddings, embeddings_key
 from llm_backends.errors import MalformedReplyError, UnsupportedError
 from llm_backends.hosted import in_words
 from llm_backends.hosted.backend import HostedBackend, room_for
@@ -16,10 +17,10 @@ from llm_backends.hosted.embeddings import EMBEDDINGS_AT_ONCE, read_embeddings
 from llm_backends.hosted.json_schemas import choice_schema, closed_schema
 from llm_backends.hosted.parameters import MAX_TOKENS_NAMES
 from llm_backends.hosted.probabilities import choice_probabilities
-from llm_backends.hosted.reading import ServerReply, read_chat_completion
+from llm_backends.hosted.reading import ServerReply, read_chat_completion, shown
 from llm_backends.hosted.sdk_errors import Refusal
 from llm_backends.hosted.seeds import seed_of
-from llm_backends.types import Completion, FinishReason, Request, Spent, Usage
+from llm_backends.types import Completion, FinishReason, Request, Spent
 
 _CHOICE_ALTERNATIVES = 20
 """Alternatives to each token that are asked for to tell the probabilities of choices: the most that is allowed."""
@@ -41,31 +42,50 @@ class ChatCompletionsBackend(HostedBackend):
     def _path(self) -> str:
         """Where chat completions are, from the client's base URL."""
 
-    async def embed(self, texts: Sequence[str], *, role: str) -> list[list[float]]:
-        """The server's vectors of texts, in their order, by this backend's model, which must be one for embeddings.
+    async def embed(self, texts: Sequence[str], *, role: str) -> tuple[list[Sequence[float]], Spent]:
+        """The server's vectors of texts, in their order, by this backend's model, which must be one for embeddings; and
+        what they took.
 
-        Limited and retried as completions are, and accounted for, but not kept in the cache of replies.
+        Limited, retried, accounted for and kept in the cache of replies as completions are, where a reply has the
+        vectors of up to EMBEDDINGS_AT_ONCE texts.
 
         :param texts: none of them blank, which servers refuse.
         :param role: whom the meter names.
-        :raises BackendError: the server cannot be reached, or refuses.
+        :raises BackendError: the server cannot be reached, or refuses, or its vectors are not all of one length.
         """
-
-        async def embed_batch(batch: Sequence[str]) -> list[list[float]]:
-            body = {"model": self.model_name, "input": list(batch), "encoding_format": "float"}
-
-            async def once() -> tuple[list[list[float]], Usage]:
-                reply = await self.post(self._embeddings_path, body, retried=False)
-                return read_embeddings(reply, len(batch))
-
-            repeats: Counter[str] = Counter()
-            vectors, usage = await self._retried(once, repeats)
-            self.meter.add(role, Spent(1, usage, repeats=dict(repeats)))
-            return vectors
-
         starts = range(0, len(texts), EMBEDDINGS_AT_ONCE)
-        batches = await asyncio.gather(*(embed_batch(texts[at : at + EMBEDDINGS_AT_ONCE]) for at in starts))
-        return [vector for batch in batches for vector in batch]
+        batches = await asyncio.gather(
+            *(self._embed_batch(texts[at : at + EMBEDDINGS_AT_ONCE], role) for at in starts)
+        )
+        vectors = [vector for batch, _ in batches for vector in batch]
+        lengths = sorted({len(vector) for vector in vectors})
+        if len(lengths) > 1:
+            raise MalformedReplyError(
+                f"the embeddings of {len(texts)} texts by {self.model_name!r} have {shown(lengths)} numbers each; "
+                "vectors must be of one length"
+            )
+        return vectors, sum((spent for _, spent in batches), Spent())
+
+    async def _embed_batch(self, texts: Sequence[str], role: str) -> tuple[Sequence[Sequence[float]], Spent]:
+        key = embeddings_key(self.name, self.model_name, self.cache_identity(), texts)
+        kept = None if self.cache is None else self.cache.get_embeddings(key)
+        if kept is not None:
+            spent = Spent(cached_replies=1, cached_usage=kept.usage)
+            self.meter.add(role, spent)
+            return kept.vectors, spent
+        body = {"model": self.model_name, "input": list(texts), "encoding_format": "float"}
+
+        async def once() -> Embeddings:
+            reply = await self.post(self._embeddings_path, body, retried=False)
+            return Embeddings(*read_embeddings(reply, len(texts)))
+
+        repeats: Counter[str] = Counter()
+        found = await self._retried(once, repeats)
+        spent = Spent(1, found.usage, repeats=dict(repeats))
+        self.meter.add(role, spent)
+        if self.cache is not None:
+            self.cache.put_embeddings(key, found)
+        return found.vectors, spent
 
     async def _answer(self, body: dict[str, Any]) -> ServerReply:
         return read_chat_completion(await self._call("post", self._path(), body))

@@ -4,7 +4,13 @@ from llm_backends.vllm_server.launch import StartProgress, stop_server
 from llm_backends.vllm_server.options import DEFAULT_MODEL, DEFAULT_PORT, ServerOptions, parse_gpus
 from llm_backends.vllm_server.probe import CheckStep, ServedModel, ServerCheck, check_server
 from llm_backends.vllm_server.registry import ServerRecord, ServerRegistry
-from llm_backends.vllm_server.servers import RunningServer, ensure_server, own_server, start_server
+from llm_backends.vllm_server.servers import (
+    RunningServer,
+    ensure_server,
+    own_server,
+    start_server,
+    stop_servers_of_job,
+)
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -23,4 +29,5 @@ __all__ = [
     "parse_gpus",
     "start_server",
     "stop_server",
+    "stop_servers_of_job",
 ]

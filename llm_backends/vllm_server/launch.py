@@ -25,7 +25,7 @@ from llm_backends.vllm_server.plan import (
 from llm_backends.vllm_server.ports import free_port
 from llm_backends.vllm_server.probe import ServedModel, ServerProbe
 from llm_backends.vllm_server.processes import end_session, identity_of_child
-from llm_backends.vllm_server.registry import ServerRecord, ServerRegistry, ServerUser
+from llm_backends.vllm_server.registry import ServerRecord, ServerRegistry, ServerUser, batch_job
 
 GRACE_S = 15.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -167,6 +167,7 @@ def _spawn(
         ready=False,
         auto_started=user is not None,
         users=() if user is None else (user,),
+        job=batch_job(),
     )
 
 

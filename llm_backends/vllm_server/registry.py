@@ -63,6 +63,8 @@ class ServerRecord(BaseModel):
     auto_started: bool
     """A run started it for itself: the last run that uses it stops it."""
     users: tuple[ServerUser, ...] = ()
+    job: str | None = None
+    """The Slurm job that it was started in, and ends with; None outside of any."""
 
     @property
     def base_url(self) -> str:
@@ -92,6 +94,11 @@ def state_directory(environment: Mapping[str, str] = os.environ) -> Path:
     else:
         base = (Path(xdg) if xdg else Path.home() / ".local" / "state") / "hierarchical-reasoning"
     return base / "vllm" / socket.gethostname()
+
+
+def batch_job(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The Slurm job that this process is in; None outside of any."""
+    return environment.get("SLURM_JOB_ID") or None
 
 
 class ServerRegistry:

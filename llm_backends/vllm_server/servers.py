@@ -29,7 +29,7 @@ from llm_backends.vllm_server.options import ServerOptions
 from llm_backends.vllm_server.plan import name_in_file, resolve_model
 from llm_backends.vllm_server.probe import ServedModel
 from llm_backends.vllm_server.processes import identity_of_child
-from llm_backends.vllm_server.registry import ServerRecord, ServerRegistry, ServerUser
+from llm_backends.vllm_server.registry import ServerRecord, ServerRegistry, ServerUser, batch_job
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -156,7 +156,8 @@ async def ensure_server(
     hardware: Hardware | None = None,
 ) -> RunningServer:
     """A server for a run: one of ours with this model and the same settings, else a new one. One whose model
-    directory has changed since it started still has the old weights, and is left alone.
+    directory has changed since it started still has the old weights, and is left alone; so is one that was started in
+    another Slurm job, or outside of this one.
 
     If the run is killed before it closes a new one, that stays in the registry: the next run takes it up, or it
     is stopped by hand. Parameters and errors are those of `start_server`.
@@ -195,6 +196,20 @@ async def own_server(
     return RunningServer(record, served, registry, started_here=True, user=user)
 
 
+async def stop_servers_of_job(
+    job: str, *, registry: ServerRegistry | None = None
+) -> tuple[ServerRecord, ...]:
+    """Stop what is left of the servers that were started in a Slurm job on this machine, and say which they were.
+
+    :raises BackendError: see `stop_server`.
+    """
+    registry = registry or ServerRegistry()
+    left = tuple(record for record in registry.records() if record.job == job)
+    for record in left:
+        await stop_server(record, registry)
+    return left
+
+
 async def _reuse(
     model: str, options: ServerOptions, on_progress: OnProgress, registry: ServerRegistry, user: ServerUser
 ) -> RunningServer | None:
@@ -202,6 +217,8 @@ async def _reuse(
     for record in registry.records():
         fits = record.model == resolve_model(model) and record.settings == options.settings()
         if not fits or options.port not in (None, record.port):
+            continue
+        if record.job != batch_job():  # it ends with that job, or has GPUs that this job has not
             continue
         if record.model_files != files:
             if record.runs:

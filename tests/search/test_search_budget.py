@@ -88,6 +88,7 @@ async def test_a_call_that_is_cancelled_while_it_waits_takes_no_place() -> None:
     tokens=st.none() | st.integers(240, 6000),
     calls=st.none() | st.integers(3, 80),
     nodes=st.integers(1, 60),
+    mcts_leaves=st.integers(1, 5),
     uncertainty=st.sampled_from(("none", "disagreement")),
     seed=st.integers(0, 10**6),
     timing=st.integers(0, 10**6),

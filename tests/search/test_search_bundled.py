@@ -34,6 +34,7 @@ def run(directory: Path, *flags: str) -> tuple[dict[str, Any], list[ReasoningTre
     content = json.loads(results.read_text())
     for entry in content["results"]:
         entry["seconds"] = entry["search"]["seconds"] = 0.0
+        entry["memory"] = None
         for used in (*entry["usage"].values(), *(step["planner_usage"] for step in entry["steps"])):
             if used is not None:
                 used["cached_tokens"] = 0  # of a prefix that another call had computed

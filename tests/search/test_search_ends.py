@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -226,16 +227,37 @@ async def test_a_proven_answer_ends_the_search() -> None:
     assert len(right.search.answers) == 1
 
 
-async def test_what_promises_much_is_answered_before_it_is_expanded() -> None:
-    found = await searched(World(), search="best_first", max_depth=3, verification_threshold=0.0)
-    assert found.tree is not None
-    inner = [node for node in found.tree.nodes.values() if node.kind == "thought"]
-    answered = {node.parent for node in found.tree.nodes.values() if node.kind == "answer"}
-    assert {node.id for node in inner} <= answered
-    first = min(node.id for node in found.tree.nodes.values() if node.kind == "answer")
-    parent = found.tree.node(first).parent
-    assert parent is not None
-    assert first < min(found.tree.children(parent)[1:] or [10**9])
+@pytest.mark.parametrize(("threshold", "early"), [(0.0, True), (9.0, False)])
+async def test_what_promises_much_is_followed_to_an_answer_before_its_level_is_done(
+    threshold: float, early: bool
+) -> None:
+    world = World()
+    found = await searched(world, search="bfs", max_depth=3, verification_threshold=threshold)
+    tree = found.tree
+    assert tree is not None
+    by_depth: dict[int, list[int]] = {2: [], 3: []}
+    for node in tree.nodes.values():
+        depth = len(tree.path(node.id)) - 1
+        if node.kind == "thought" and depth in by_depth:
+            by_depth[depth].append(node.id)
+    assert (min(by_depth[3]) < max(by_depth[2])) is early
+
+
+@pytest.mark.parametrize("given", [{"search": "mcts"}, {"search": "bfs", "verification_threshold": 0.0}])
+async def test_a_planner_chooses_once_at_every_thought(given: dict[str, Any]) -> None:
+    world = World()
+    await searched(world, max_depth=3, **given)
+    asked = Counter(request.messages for request in world.requests if request.choices is not None)
+    assert len(asked) > 3
+    assert set(asked.values()) == {1}
+
+
+async def test_monte_carlo_follows_every_child_to_an_answer() -> None:
+    found = await searched(World(), search="mcts", max_depth=3, no_pruning=True)
+    tree = found.tree
+    assert tree is not None
+    below = {above for node in tree.nodes.values() if node.kind == "answer" for above in tree.path(node.id)}
+    assert set(tree.nodes) == below
 
 
 async def test_disagreement_answers_every_thought_several_times() -> None:
@@ -274,3 +296,12 @@ async def test_what_came_of_a_search_is_recorded() -> None:
             assert node.leaf.reward == node.scores.path
     assert tree.node(0).scores is not None
     assert tree.node(0).scores.visits == len(record.answers)
+
+
+def test_what_promises_most_stays_as_long_as_nothing_is_answered() -> None:
+    made = Made()
+    doubted = Estimate(value=0.05, uncertainty=0.01)
+    made.thought("root", "bad", local=0.1, expected=doubted)
+    made.thought("root", "less bad", local=0.2, expected=doubted)
+    assert prune(made.grown, made.settings) == 1
+    assert [made.name(node) for node in made.grown.open] == ["less bad"]

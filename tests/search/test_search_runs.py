@@ -258,8 +258,8 @@ async def test_a_dry_run_is_a_bound(tmp_path: Path, planner: str) -> None:
     assert bound.total is not None
     for role, spent in bound.usage.items():
         assert used[role].calls <= spent.calls
-    # 2 + 4 thoughts, 4 answers of the deepest, 2 early ones; 1 + 2 choices.
-    assert bound.usage["reasoner"].calls == 2 * (6 + 4 + 2)
+    # 2 + 4 thoughts, 4 answers of the deepest; 1 + 2 choices.
+    assert bound.usage["reasoner"].calls == 2 * (6 + 4)
     assert bound.usage.get("planner") is None or bound.usage["planner"].calls == 2 * 3
 
 

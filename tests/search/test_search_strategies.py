@@ -122,6 +122,34 @@ def test_mcts_passes_over_what_has_nothing_open() -> None:
     assert made.next() == (["bad"], [])
 
 
+def test_mcts_takes_several_leaves_each_as_if_those_before_were_wrong() -> None:
+    made = Made(search="mcts", mcts_c=1.0, mcts_leaves=3)
+    made.thought("root", "likely", prior=0.75)
+    made.thought("root", "unlikely", prior=0.25)
+    for parent in ("likely", "unlikely"):
+        made.answer(parent, f"of {parent}", 0.5)
+        made.thought(parent, f"{parent} 1", prior=0.6)
+        made.thought(parent, f"{parent} 2", prior=0.4)
+    # Of the root's, N: 2, 1 and 1, Q 1/2 each: 0.5 + 0.75 sqrt(3) / 2 > 0.5 + 0.25 sqrt(3) / 2. Then with a loss:
+    # 0.25 + 0.75 * 2 / 3 = 0.75 = 0.5 + 0.25 * 2 / 2, a tie, which the earlier one has; and with two of them
+    # 1/6 + 0.75 * sqrt(5) / 4 = 0.59 < 0.5 + 0.25 * sqrt(5) / 2 = 0.78.
+    assert made.next() == (["likely 1", "likely 2", "unlikely 1"], [])
+    made.close("likely 1", "likely 2", "unlikely 1")
+    assert made.next() == (["unlikely 2"], [])  # no more are open
+
+
+async def test_leaves_of_mcts_are_in_flight_together() -> None:
+    flights = []
+    for leaves in (1, 4):
+        world = World(timing=1, max_concurrency=64)
+        bounds = {"max_depth": 3, "branching_factor": 3, "max_nodes": 40}
+        found = await searched(world, search="mcts", mcts_leaves=leaves, no_pruning=True, **bounds)
+        assert found.search is not None
+        assert found.search.nodes == 40
+        flights.append(world.most_in_flight)
+    assert flights[1] > flights[0]
+
+
 @pytest.mark.parametrize(
     ("expected", "children"),
     [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import permutations
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hierarchical_reasoning.planners.option_draws import draw_with_replacement
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.training.explorers.option_draws import draw_options, leaf_shares
 
@@ -67,3 +68,24 @@ def test_leaves_are_shared_evenly_and_finishing_takes_one(n: int, finishes: bool
 
 def test_finishing_alone_takes_one() -> None:
     assert leaf_shares([FINISH], 5) == (1,)
+
+
+@given(OPTIONS, st.integers(1, 6), st.integers())
+def test_with_replacement_fewer_draws_are_the_first_of_more(
+    probabilities: dict[str, float], n: int, seed: int
+) -> None:
+    def uniform(draw: int) -> Callable[[str], float]:
+        return lambda name: random.Random(f"{seed}{draw}{name}").random()
+
+    more = draw_with_replacement(probabilities, n + 1, 1.0, uniform)
+    assert draw_with_replacement(probabilities, n, 1.0, uniform) == more[:n]
+    assert len(more) == (n + 1 if any(probabilities.values()) else 0)
+
+
+def test_with_replacement_options_come_as_often_as_they_are_likely() -> None:
+    rng = random.Random(0)
+    probabilities = {"a": 0.8, "b": 0.2, "never": 0.0}
+    drawn = Counter(draw_with_replacement(probabilities, 20_000, 1.0, lambda draw: lambda name: rng.random()))
+    assert drawn["a"] / 20_000 == pytest.approx(0.8, abs=0.015)
+    assert "never" not in drawn
+    assert set(draw_with_replacement(probabilities, 5, 0.0, lambda draw: lambda name: 0.5)) == {"a"}

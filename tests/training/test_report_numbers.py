@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from parsed_report import ParsedReport
-from training_logs import THOUGHT_TYPES, evaluation, made_up_run, update_record, without_spread, write_log
+from training_logs import (
+    THOUGHT_TYPES,
+    evaluation,
+    made_up_run,
+    update_record,
+    with_trees,
+    without_spread,
+    write_log,
+)
 
+from hierarchical_reasoning.errors import ResultsFileError
 from hierarchical_reasoning.results.intervals import Accuracy, wilson_interval
 from hierarchical_reasoning.trace import FINISH
-from hierarchical_reasoning.training.log import START, EvaluationRecord, Record, UpdateRecord
+from hierarchical_reasoning.training.log import START, EvaluationRecord, Record, UpdateRecord, as_json
 from hierarchical_reasoning.training.report import write_report
 from hierarchical_reasoning.training.report.headline import headline, interval_of_change
-from hierarchical_reasoning.training.report.reading import TrainingLog
+from hierarchical_reasoning.training.report.reading import TrainingLog, read_log
+from hierarchical_reasoning.training.report.reliability import reliabilities
 from hierarchical_reasoning.training.report.scales import (
     duration_text,
     number_text,
@@ -280,3 +292,41 @@ def test_durations() -> None:
         "1 h 0 min",
         "25 h 1 min",
     ]
+
+
+def test_trees_and_what_a_value_head_expected_of_them_are_drawn(tmp_path: Path) -> None:
+    grown = [with_trees(update, ece=0.1 if update.update < 4 else 0.25) for update in UPDATES[:6]]
+    page = parsed(tmp_path, grown)
+    for title in (
+        *("pass@k", "pass@k, more answers", "Depth of right answers", "Branching", "Diversity and novelty"),
+        *(
+            "Calibration of the value head",
+            "Reliability of the value head",
+            "Peak memory, MiB",
+            "Seconds a problem",
+        ),
+    ):
+        assert title in page.text
+    assert "ECE 0.1 → 0.25" in " ".join(page.text.split())
+    first, last = reliabilities(read_log(tmp_path))  # of updates 2 and 3, and of 4 to 6
+    assert ((first.first, first.last), (last.first, last.last)) == ((2, 3), (4, 6))
+    assert (first.n, last.n) == (40, 60)
+    assert (first.ece, last.ece) == (pytest.approx(0.1), pytest.approx(0.25))
+    assert [bin_.predicted for bin_ in last.bins] == [pytest.approx(0.15), pytest.approx(0.65)]
+
+
+def test_the_reliability_is_a_picture_too(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    report = write_report(write_log(tmp_path, [with_trees(each, ece=0.1) for each in UPDATES[:3]]))
+    names = {path.name for path in report.pngs}
+    assert {"reliability.png", "calibration.png", "right_depth.png", "memory.png"} <= names
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in report.pngs)
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"predicted": 1.5}, {"observed": "half"}, {"width": 1}], ids=str)
+def test_a_bin_that_is_none_is_told(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    record = as_json(with_trees(UPDATES[1], ece=0.1))
+    record["calibration"][0] |= wrong
+    (tmp_path / "log.jsonl").write_text(json.dumps(record) + "\n")
+    with pytest.raises(ResultsFileError, match=r"log\.jsonl, line 1: `calibration\.0\."):
+        read_log(tmp_path)

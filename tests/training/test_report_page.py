@@ -88,7 +88,7 @@ def test_nothing_from_outside_becomes_markup(tmp_path: Path) -> None:
     assert ATTACK in page.text
     assert "\x1b" not in page.text
     assert "</table><script>1</script>" in page.text
-    assert len(report.pngs) == 16
+    assert len(report.pngs) == 17
 
 
 def test_the_same_log_gives_the_same_bytes(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_same_log_gives_the_same_bytes(tmp_path: Path) -> None:
 
 def test_tables_have_headers_and_pictures_words(tmp_path: Path) -> None:
     page = ParsedReport(write_report(write_log(tmp_path, made_up_run(20)), pngs=False).html)
-    assert page.tags.count("svg") == len(page.pictures) == 14
+    assert page.tags.count("svg") == len(page.pictures) == 15
     assert all(len(words) > 30 for words in page.pictures)
     for rows in page.tables.values():
         assert rows[0]
@@ -190,8 +190,8 @@ def test_the_command_writes_beside_the_log_or_where_it_is_told(
     folder = write_log(tmp_path / "run", [BEFORE, ONE])
     done = CliRunner().invoke(main, ["train", "report", str(folder)])
     assert done.exit_code == 0
-    assert f"the report is in {folder / 'report' / 'index.html'}, and 15 PNG files beside it" in done.output
-    assert len(list((folder / "report").glob("*.png"))) == 15
+    assert f"the report is in {folder / 'report' / 'index.html'}, and 16 PNG files beside it" in done.output
+    assert len(list((folder / "report").glob("*.png"))) == 16
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     done = CliRunner().invoke(main, ["train", "report", str(folder), "--output", str(tmp_path / "there")])
     assert done.exit_code == 0
@@ -224,7 +224,7 @@ def test_chromium_shows_every_figure_and_complains_of_nothing(tmp_path: Path, da
             "[...document.querySelectorAll('svg')].map(svg => "
             "[svg.getBoundingClientRect().width, svg.getBoundingClientRect().height])"
         )
-        assert len(shown) == 14
+        assert len(shown) == 15
         assert all(width > 250 and height > 120 for width, height in shown)
         # Curves have the colours of the style sheet, which the policy lets through, and differ from the page's.
         paper = page.value("getComputedStyle(document.body).backgroundColor")

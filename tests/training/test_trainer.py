@@ -50,7 +50,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def timeless(folder: Path) -> list[dict[str, Any]]:
     return [
-        {name: value for name, value in record.items() if not name.endswith("seconds")}
+        {name: value for name, value in record.items() if not name.endswith(("seconds", "bytes"))}
         for record in lines(folder / "log.jsonl")
     ]
 

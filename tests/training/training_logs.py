@@ -13,6 +13,7 @@ from pathlib import Path
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.training.log import (
     START,
+    CalibrationBin,
     EvaluationRecord,
     Mode,
     Record,
@@ -159,3 +160,31 @@ def write_log(folder: Path, records: Iterable[Record]) -> Path:
     lines = [json.dumps(as_json(record), allow_nan=False) + "\n" for record in records]
     (folder / "log.jsonl").write_text("".join(lines))
     return folder
+
+
+def with_trees(record: UpdateRecord, *, ece: float) -> UpdateRecord:
+    """The same update, had it grown search trees of thoughts, which are estimated from the second on."""
+    metrics = {
+        "trees": 8.0,
+        "solved": 0.5,
+        "pass_at_1": 0.25,
+        "pass_at_4": 0.5,
+        "pass_at_8": 0.5,
+        "pass_at_16": 0.75,
+    }
+    metrics |= {"right_depth": 2.5, "shallowest": 2.0, "branching_solved": 2.0, "branching_failed": 1.5}
+    metrics |= {"node_reward": 0.4, "path_reward": 0.3, "diversity": 0.8, "novelty": 0.6, "robustness": 0.4}
+    trees = {
+        "trees": 8.0,
+        "leaves": 24.0,
+        "sum_of_depths": 48.0,
+        "unique_tokens": 900.0,
+        "tokens_on_paths": 1800.0,
+    }
+    grown = replace(record, trees=trees, metrics=metrics, peak_memory_bytes=2**29, thought_types={})
+    if record.update == 1:
+        return grown
+    bins = [
+        CalibrationBin(low=low, n=10, predicted=low + 0.05, observed=low + 0.05 + ece) for low in (0.1, 0.6)
+    ]
+    return replace(grown, metrics={**metrics, "ece": ece, "brier": 0.2, "estimates": 20.0}, calibration=bins)

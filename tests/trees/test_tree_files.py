@@ -55,6 +55,17 @@ def test_a_file_is_read_tree_by_tree_and_grows(tmp_path: Path) -> None:
     assert not file.torn
 
 
+def test_trees_are_read_again_in_any_order(tmp_path: Path) -> None:
+    path = tmp_path / "trees.jsonl"
+    JsonLines(path).extend([as_record(grown(random.Random(seed), 12)) for seed in range(4)])
+    file = TreeFile(path)
+    placed = [list(file)[index] for index in (2, 0, 3)]
+    again = file.in_order((each.line, each.start) for each in placed)
+    assert list(again) == [each.tree for each in placed]
+    with pytest.raises(TreeFileError, match=r"trees\.jsonl, line 9: the file changed"):
+        list(file.in_order([(9, path.stat().st_size)]))
+
+
 def test_a_torn_last_line_is_left_out_and_told(tmp_path: Path) -> None:
     path = tmp_path / "trees.jsonl"
     whole = json.dumps(as_record(grown(random.Random(1), 9)))

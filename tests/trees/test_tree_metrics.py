@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import json
 import random
-import subprocess
-import sys
 from collections import Counter
 from fractions import Fraction
 from typing import Any
@@ -24,6 +21,7 @@ from hierarchical_reasoning.trees.metrics import (
     TreeMetrics,
     agreement,
     all_at_k,
+    estimates_and_rewards,
     tree_metrics,
 )
 
@@ -70,9 +68,9 @@ def test_a_small_tree_by_hand() -> None:
     assert found.type_paths == Ratio(2, 4)  # Add; Add, Check
     assert found.in_words() == (
         "1 tree; solved 100.0 %; pass@1 50.0 %; pass@2 83.3 %; pass@4 100.0 %; all@1 50.0 %; all@2 16.7 %; "
-        "all@4 0.0 %; robustness 16.7 %; diversity 76.9 %; reward of a node 0.37; of a path 0.10; depth of right "
-        "answers 1.50; of a tree's first 1.00; branching where solved 1.50; pruned children where solved 0.50; ways of "
-        "thinking per answer 0.50"
+        "all@4 0.0 %; agreement of answers 16.7 %; diversity of siblings 76.9 %; ways of thinking per answer 50.0 %; "
+        "reward of a node 0.37; reward of a path 0.10; depth of right answers 1.50; depth of a tree's first right "
+        "answer 1.00; branching where solved 1.50; pruned children where solved 0.50"
     )
 
 
@@ -227,22 +225,16 @@ def test_a_path_of_20_000_nodes_and_a_node_of_20_000_children_have_metrics() -> 
     assert found.pass_at_k[16].value == pytest.approx(1, abs=1e-4)
 
 
-def test_seconds_and_memory_are_those_meanwhile() -> None:
-    """In a process of its own, which has held little before."""
-    script = """
-from hierarchical_reasoning.trees.metrics import Measuring
-import json, time
-measuring = Measuring()
-first = measuring.so_far()
-held = bytearray(b"x") * (first.peak_bytes + 50_000_000)
-time.sleep(0.01)
-second, later = measuring.so_far(), Measuring().so_far()
-print(json.dumps([vars(first), vars(second), vars(later)]))
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    first, second, later = json.loads(done.stdout)
-    assert second["seconds"] >= first["seconds"] + 0.01
-    assert second["grown_bytes"] >= 50_000_000
-    assert second["peak_bytes"] >= first["peak_bytes"] + 50_000_000
-    assert later["grown_bytes"] < 10_000_000
-    assert first["peak_gpu_bytes"] is None  # PyTorch is not imported
+def test_every_estimate_stands_beside_every_reward_below_it_pruned_ones_too() -> None:
+    tree = ReasoningTree("p", [], "?")
+    first = tree.add(tree.root, (), "a", kind="thought", thought_type="Add")
+    second = tree.add(first, (), "b", kind="thought", thought_type="Add")
+    tree.score(first, Scores(value=0.25, uncertainty=0.1))
+    tree.score(second, Scores(value=0.75, uncertainty=0.1))
+    for parent, reward in ((first, 0.0), (second, 1.0), (second, None)):
+        tree.grade(tree.add(parent, (), "c", kind="answer"), Leaf(Outcome.UNGRADED, reward))
+    never_estimated = tree.add(tree.root, (), "d", kind="thought", thought_type="Add")
+    tree.grade(tree.add(never_estimated, (), "e", kind="answer"), Leaf(Outcome.UNGRADED, 1.0))
+    assert estimates_and_rewards(tree) == [(0.25, 0.0), (0.75, 1.0), (0.25, 1.0)]
+    tree.prune(second, "for want of promise")
+    assert estimates_and_rewards(tree) == [(0.25, 0.0), (0.75, 1.0), (0.25, 1.0)]

@@ -14,7 +14,15 @@ from hierarchical_reasoning.assets import MODEL
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.values import Place
 from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates, ServedEmbeddings
-from llm_backends import ContextLengthError, MalformedReplyError, Message, ServerError, create_backend
+from llm_backends import (
+    ContextLengthError,
+    Limits,
+    MalformedReplyError,
+    Message,
+    ReplyCache,
+    ServerError,
+    create_backend,
+)
 from llm_backends.hosted.openai import OpenAIBackend
 from llm_backends.hosted.together import TogetherBackend
 from llm_backends.hosted.vllm import VLLMBackend
@@ -103,15 +111,15 @@ async def test_many_texts_go_in_several_calls_and_come_back_in_order() -> None:
     texts = [f"text {number}" for number in range(600)]
     with ScriptedServer() as server:
         async with OpenAIBackend("scripted", base_url=server.base_url) as backend:
-            vectors = await backend.embed(texts, role="a test")
-    assert len(server.calls) == 3
+            vectors, spent = await backend.embed(texts, role="a test")
+    assert len(server.calls) == spent.replies == 3
     np.testing.assert_allclose(vectors, [vector_of(text) for text in texts], atol=1e-6)
 
 
 async def test_a_call_that_fails_is_made_again() -> None:
     with ScriptedServer(faults={0: Status(503), 1: Raw(b'{"data": []}')}) as server:
         async with OpenAIBackend("scripted", base_url=server.base_url, sleep=no_wait) as backend:
-            vectors = await backend.embed(["a text"], role="a test")
+            vectors, _ = await backend.embed(["a text"], role="a test")
     assert len(server.calls) == 3
     np.testing.assert_allclose(vectors, [vector_of("a text")], atol=1e-6)
     assert backend.meter.by_role["a test"].repeats == {"ServerError": 1, "MalformedReplyError": 1}
@@ -159,3 +167,44 @@ def test_encoders_are_light_to_import() -> None:
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_two_calls_whose_vectors_differ_in_length_are_told() -> None:
+    texts = [f"text {number}" for number in range(300)]
+    with ScriptedServer(faults={1: Raw(items(*([[1.0, 2.0]] * 44)))}) as server:
+        one_by_one = Limits(1)
+        async with OpenAIBackend(
+            "scripted", base_url=server.base_url, max_retries=0, limits=one_by_one
+        ) as backend:
+            with pytest.raises(
+                MalformedReplyError, match=r"of 300 texts by 'scripted' have \[2, 16\] numbers"
+            ):
+                await backend.embed(texts, role="a test")
+
+
+async def test_an_encoder_tells_of_vectors_that_are_not_as_long_as_before() -> None:
+    with ScriptedServer(faults={1: Raw(items([1.0, 2.0], [3.0, 4.0]))}) as server:
+        async with OpenAIBackend("scripted", base_url=server.base_url, max_retries=0) as backend:
+            encoder = ServedEmbeddings(backend)
+            await encoder.encode(PLACES[1:2])
+            with pytest.raises(
+                MalformedReplyError,
+                match=r"'scripted' have 2 numbers, and had 16 before; .*--embedding_model_name",
+            ):
+                await encoder.by(encoder._from_backend).encode(PLACES[3:4])
+
+
+async def test_embeddings_are_kept_in_the_cache_of_replies_to_the_last_digit(tmp_path: Path) -> None:
+    found = []
+    with ScriptedServer() as server:
+        for _ in range(2):
+            cache = ReplyCache(tmp_path / "replies.sqlite")
+            async with OpenAIBackend("scripted", base_url=server.base_url, cache=cache) as backend:
+                found.append(await backend.embed(["one text", "another one"], role="a test"))
+                assert backend.meter.by_role["a test"] == found[-1][1]
+            cache.close()
+        assert len(server.calls) == 1
+    (first, paid), (second, kept) = found
+    assert [list(vector) for vector in first] == [list(vector) for vector in second]
+    assert (paid.replies, kept.replies, kept.cached_replies) == (1, 0, 1)
+    assert kept.cached_usage == paid.usage

@@ -87,7 +87,9 @@ class ArmOutcomes:
             ):
                 ungraded += 1
                 continue
-            problem = found.setdefault(entry.problem_id, _Found(zlib.crc32(entry.problem.encode())))
+            problem = found.setdefault(
+                entry.problem_id, _Found(zlib.crc32(entry.problem.encode("utf-8", "surrogatepass")))
+            )
             if entry.sample in problem.outcomes or not 0 <= entry.sample < samples:
                 what = "stands there twice" if entry.sample in problem.outcomes else f"is not among {samples}"
                 raise ResultsFileError(

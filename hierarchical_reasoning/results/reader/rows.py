@@ -47,13 +47,15 @@ ENTRY_COLUMNS: Mapping[str, str] = {
     "reasoning_tokens": "int64",
     "cost_usd": "float64",
     "seconds": "float64",
+    "peak_memory_bytes": "int64",
+    "peak_gpu_memory_bytes": "int64",
     "error_type": "string",
     "error_message": "string",
     "notes": "string",
     "problem": "string",
 }
 """Columns of a row an entry, with their types by the names of Arrow. Rewards and advantages are those of a training
-run."""
+run; peaks of memory are those of the process, as `MemoryRecord` has them."""
 STEP_COLUMNS: Mapping[str, str] = {
     **_OF_BOTH,
     "step": "int64",
@@ -123,6 +125,8 @@ def _entry_rows(run: RunFile, entries: Iterable[ResultEntry]) -> Iterator[Row]:
             **{name: getattr(used, name) for name in TokenUsage.model_fields},
             "cost_usd": used.cost_usd,
             "seconds": entry.seconds,
+            "peak_memory_bytes": None if entry.memory is None else entry.memory.peak_bytes,
+            "peak_gpu_memory_bytes": None if entry.memory is None else entry.memory.peak_gpu_bytes,
             "error_type": entry.error.type if entry.error else None,
             "error_message": entry.error.message if entry.error else None,
             "notes": _cell(entry.notes),

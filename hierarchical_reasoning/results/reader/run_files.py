@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from hierarchical_reasoning.errors import ResultsFileError
 from hierarchical_reasoning.journal.file import read_header, read_journal
 from hierarchical_reasoning.results.reader.json_stream import JsonScanner, JsonStreamError, TruncatedJsonError
-from hierarchical_reasoning.results.records import ResultEntry
+from hierarchical_reasoning.results.records import ResultEntry, TreesSummary
 
 ENTRIES = "results"
 """The key of the entries, the last one of a results file."""
@@ -34,6 +34,8 @@ class RecordedSummary(_Facts):
 
     cost_usd: float | None = None
     """Of all calls that were made, earlier attempts included; None where a price is not known."""
+    trees: TreesSummary | None = None
+    """None where nothing was searched, and in files of earlier versions."""
 
 
 class RecordedSettings(_Facts):

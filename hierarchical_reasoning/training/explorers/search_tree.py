@@ -7,11 +7,13 @@ answers afterwards. Thoughts below which no answer came are pruned at the end, s
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.planners.base import Planner
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.reasoner import Reply
+from hierarchical_reasoning.rewards.base import LocalReward
 from hierarchical_reasoning.search.appraisal import Appraisal, Appraisers
 from hierarchical_reasoning.search.budget import Budget, Cost
 from hierarchical_reasoning.search.calls import Calls
@@ -57,18 +59,21 @@ class SearchTreeExplorer:
         verifier: Verifier,
         settings: SearchTreeSettings,
         values: ValueEstimator,
+        local: LocalReward | Literal["prior", "value"] = "prior",
     ) -> None:
         """
         Args:
             writer: has the model in training write.
             verifier: finds answers in texts.
             values: say what thoughts are worth; they learn between updates alone.
+            local: as of `Appraisers`. Where a call of it fails, it raises what ends the run.
         """
         self._writer = writer
         self._planner = planner
         self._verifier = verifier
         self._settings = settings
         self._values = values
+        self._local = local
         self.notes: list[str] = []
         """What was done otherwise than asked, each thing once."""
 
@@ -86,7 +91,7 @@ class SearchTreeExplorer:
         calls = Calls(notes)
         drawing = Drawing(0, self._settings.planner_temperature, origin.stream_seed("search"))
         expander = Expander(self._planner, thinker, settings, drawing, calls)
-        by = Appraisers(self._verifier, "prior", self._values)
+        by = Appraisers(self._verifier, self._local, self._values)
         grown = Searched(start.trace, settings.weights, update=origin.update, prompt=start.question.tokens)
         search = Search(grown, settings, expander, Appraisal(settings, by, calls), Budget(), calls)
         await search.run(Cost())
@@ -150,7 +155,8 @@ class _Streams:
         n_drawn = len(written.stream.tokens)
         self.growth += Growth(streams=1, generated_tokens=n_drawn)
         usage = Usage(len(fork.path) + len(written.given), completion_tokens=n_drawn)
-        return Reply(written.text, not written.stream.ended, usage, Spent(1, usage), written.drawn)
+        drawn = written.drawn
+        return Reply(written.text, not written.stream.ended, usage, Spent(1, usage), drawn, drawn.log_probs)
 
 
 def _prune_what_was_not_answered(grown: Searched) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hierarchical_reasoning.errors import ConfigError
-from hierarchical_reasoning.model_combinations import check_server_settings
+from hierarchical_reasoning.model_combinations import check_high_level_model, check_server_settings
+from hierarchical_reasoning.reasoning_config import MODEL_SETTINGS
 from hierarchical_reasoning.training.language_model.config import LanguageModelConfig
 
 _OF_EXPLORERS = {
@@ -28,6 +29,10 @@ _OF_EXPLORERS = {
 }
 """The settings that are read by some explorers and not by others."""
 _REWARD_WEIGHTS = ("reward_alpha", "reward_beta", "reward_gamma")
+_OF_JUDGE = (
+    *(f"high_level_{name}" for name in MODEL_SETTINGS),
+    *("structured_output", "requests_per_minute", "request_timeout", "prices"),
+)
 _NO_CLIPPING = "--num_iterations 1, since no ratio has left 1 then"
 
 
@@ -53,12 +58,30 @@ def check_language_model(config: LanguageModelConfig) -> tuple[str, ...]:
             "--reward_alpha 0, --reward_beta 0 and --reward_gamma 0: with --credit hierarchical all nodes are alike "
             "then; give one of them more"
         )
+    _check_local_reward(config)
     if config.problems_rolled_out < config.problems_per_update:
         raise ConfigError(
             f"--gen_batch_size {config.gen_batch_size} is less than the {config.problems_per_update} problems that an "
             "update learns from (--batch_size times --gradient_accumulation_steps); give as many or more"
         )
     return tuple(_notes(config))
+
+
+def _check_local_reward(config: LanguageModelConfig) -> None:
+    if config.credit != "hierarchical" or config.local_reward == "heuristic":
+        return
+    told = f"--local_reward {config.local_reward}"
+    if not config.reward_alpha:
+        raise ConfigError(f"{told} with --reward_alpha 0: nothing reads it then; give --reward_alpha more")
+    if config.local_reward == "value" and config.explorer != "search_tree":
+        raise ConfigError(
+            f"{told} is what the value head of --explorer search_tree expects, and --explorer is {config.explorer}; "
+            "take that, or --local_reward heuristic or judge"
+        )
+    if config.local_reward == "judge":
+        if config.high_level_model is None:
+            raise ConfigError(f"{told} has a model rate thoughts; name it with --high_level_model_name")
+        check_high_level_model(config)
 
 
 def without_effect(config: LanguageModelConfig) -> Iterator[tuple[str, str]]:
@@ -95,6 +118,8 @@ def _rules(config: LanguageModelConfig) -> Iterator[tuple[bool, tuple[str, ...],
     yield config.thinks_in_steps, ("max_new_tokens",), f"--explorer {config.explorer}"
     reads_weights = config.credit == "hierarchical" or config.explorer == "search_tree"
     yield not reads_weights, _REWARD_WEIGHTS, f"--credit {config.credit}"
+    yield config.credit != "hierarchical", ("local_reward",), f"--credit {config.credit}"
+    yield not config.judges_thoughts, _OF_JUDGE, "no model that rates thoughts (--local_reward judge)"
     estimator = f"--adv_estimator {config.adv_estimator}"
     yield config.adv_estimator != "hapo", ("norm_adv_by_std_in_grpo",), estimator
     yield not config.needs_entropy, ("entropy_pivot",), "nothing that reads entropies"

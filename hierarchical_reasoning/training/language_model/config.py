@@ -22,6 +22,7 @@ ObjectiveName = Literal["grpo", "dapo", "hapo"]
 EstimatorName = Literal["centred", "scaled", "hapo"]
 PresetName = Literal["treerpo", "hato", "bundled"]
 SpreadMetric = Literal["rewards", "acc"]
+LocalSource = Literal["heuristic", "value", "judge"]
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "grpo": {"adv_estimator": "scaled", "loss_agg_mode": "seq-mean-token-mean"},
@@ -143,6 +144,11 @@ class LanguageModelConfig(TrainingConfig):
     reward_beta: float = Field(0.5, ge=0, allow_inf_nan=False)
     reward_gamma: float = Field(0.1, ge=0, allow_inf_nan=False)
     """Of the credit ``hierarchical``: weights of the local, the path and the causal reward."""
+    local_reward: LocalSource = "heuristic"
+    """Of the credit ``hierarchical``: what a node is worth by itself. ``heuristic``: words that it shares with what is
+    before it and with the problem; ``value``: what the value head of the explorer ``search_tree`` expects of it;
+    ``judge``: how the high-level model rates it. With the last two a search goes by the same rewards; with the first,
+    by how likely the planner finds a thought's type."""
 
     adv_estimator: EstimatorName = "centred"
     norm_adv_by_std_in_grpo: bool = True
@@ -206,6 +212,16 @@ class LanguageModelConfig(TrainingConfig):
         """The model in training, which acts in this process unless a vLLM server is asked for, whatever its name is."""
         framework = self.llm_framework or "local"
         return ModelChoice(framework, self.model_id, self._url(framework, self.base_url))
+
+    @property
+    def judge_model(self) -> ModelChoice | None:
+        """The model that rates thoughts; None where none does, or none was named."""
+        return self.high_level_model if self.judges_thoughts else None
+
+    @property
+    def judges_thoughts(self) -> bool:
+        """Whether a model rates what a node is worth by itself."""
+        return self.credit == "hierarchical" and self.local_reward == "judge"
 
     @property
     def longest_sequence(self) -> int:

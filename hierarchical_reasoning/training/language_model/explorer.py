@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, astuple
+from typing import Literal
 
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.planners.model import ModelPlanner
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.rewards import LocalReward
 from hierarchical_reasoning.search.settings import SearchSettings
 from hierarchical_reasoning.solvers import Solution
 from hierarchical_reasoning.training.explorers import (
@@ -43,12 +45,19 @@ class Explorers:
     """Those of one run; they share the model that acts."""
 
     def __init__(
-        self, parts: LanguageModelParts, acting: ActingModel, chat: ChatFormat, values: ValueEstimator
+        self,
+        parts: LanguageModelParts,
+        acting: ActingModel,
+        chat: ChatFormat,
+        values: ValueEstimator,
+        judge: LocalReward | None = None,
     ) -> None:
         """
         Args:
             values: of the explorer ``search_tree``.
+            judge: what rates thoughts, where the local reward is ``judge``.
         """
+        self._judge = judge
         self._parts = parts
         self._values = values
         self._acting = acting
@@ -177,8 +186,19 @@ class Explorers:
             self._parts.verifier,
             SearchTreeSettings(search, planner_temperature),
             self._values,
+            self._local_reward(),
         )
         return self._of_steps(explorer)
+
+    def _local_reward(self) -> LocalReward | Literal["prior", "value"]:
+        """What a search goes by, and credit after it where it is no heuristic."""
+        config = self._parts.config
+        if config.credit != "hierarchical" or config.local_reward == "heuristic":
+            return "prior"
+        if config.local_reward == "value":
+            return "value"
+        assert self._judge is not None, "what rates thoughts was named"
+        return self._judge
 
     def _writer(self, sampling: StreamSettings) -> ThoughtWriter:
         parts, config = self._parts, self._parts.config

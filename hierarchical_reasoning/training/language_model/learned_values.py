@@ -20,7 +20,6 @@ from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.search.values import pairs_in
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.values.base import Estimate, Place
-from hierarchical_reasoning.values.calibration import Calibration
 from hierarchical_reasoning.values.encoders import HashedWords
 from hierarchical_reasoning.values.learned import LearnedValue
 from hierarchical_reasoning.values.settings import HeadSettings
@@ -48,10 +47,6 @@ class LearnedValues:
     @property
     def is_trained(self) -> bool:
         return self._learned.is_trained
-
-    @property
-    def calibration(self) -> Calibration | None:
-        return self._learned.calibration
 
     async def ready(self) -> None:
         """Take up what an earlier session kept. To be called before estimates.

@@ -44,6 +44,7 @@ from hierarchical_reasoning.training.language_model.lessons import (
 )
 from hierarchical_reasoning.training.language_model.parts import LanguageModelParts
 from hierarchical_reasoning.training.language_model.rollouts import GradedTree
+from hierarchical_reasoning.training.language_model.thought_judge import ThoughtJudge
 from hierarchical_reasoning.training.language_model.tree_figures import TreeFigures
 from hierarchical_reasoning.training.learner import Experience, Gather, Look
 from hierarchical_reasoning.training.loading import Weights
@@ -60,6 +61,7 @@ from hierarchical_reasoning.training.sums import Sums
 from hierarchical_reasoning.training.update_record import Gathered
 from hierarchical_reasoning.trees import Node, ReasoningTree
 from hierarchical_reasoning.trees.leaf_means import leaf_means
+from hierarchical_reasoning.trees.metrics import estimates_and_rewards
 from hierarchical_reasoning.trees.statistics import TreeStatistics, added, tree_statistics
 from hierarchical_reasoning.trees.writing import write_trees
 from llm_backends.local.loading import LoadedModel, load_model
@@ -86,12 +88,14 @@ class LanguageModelLearner:
         *,
         share: tuple[int, int] = (0, 1),
         on_server: OnServer = lambda progress: None,
+        judge: ThoughtJudge | None = None,
     ) -> None:
         """
         Args:
             weights: where they are loaded from, and to.
             share: which of how many processes this is.
             on_server: is told of a vLLM server that is started to act.
+            judge: rates thoughts, where the local reward is ``judge``; the caller closes it.
 
         Raises:
             BackendError: the model cannot be loaded, or cannot be trained on trees.
@@ -109,7 +113,8 @@ class LanguageModelLearner:
         problems = (*parts.problems, *parts.held_out)
         self._values = LearnedValues(config.uncertainty, seed=config.seed, problems=problems)
         self._begun_from = Path(weights.acting)
-        self._explorers = Explorers(parts, self._acting, self._model.chat, self._values)
+        self._judge = judge
+        self._explorers = Explorers(parts, self._acting, self._model.chat, self._values, judge)
         self._explorers.check_room(self._model.context_length)
         self._settings = TokenLossSettings(
             temperature=config.first_temperature,
@@ -277,7 +282,8 @@ class LanguageModelLearner:
         return idle_loss(self._packed, model)
 
     def take_notes(self) -> tuple[str, ...]:
-        everything = dict.fromkeys((*self._acting.notes, *self._noted))
+        of_judge = () if self._judge is None else self._judge.notes
+        everything = dict.fromkeys((*self._acting.notes, *of_judge, *self._noted))
         new = tuple(note for note in everything if note not in self._said)
         self._said.update(new)
         self._noted.clear()
@@ -316,7 +322,11 @@ class LanguageModelLearner:
             return self._model.chat.text(node.tokens[node.given :])
 
         tree = graded.tree
-        await score_local(tree, problem, HeuristicLocalReward(), drawn)
+        if self._config.local_reward == "heuristic":
+            await score_local(tree, problem, HeuristicLocalReward(), drawn)
+        elif self._config.explorer != "search_tree":  # whose searches have scored their trees so already
+            assert self._judge is not None, "what rates thoughts was named"
+            await score_local(tree, problem, self._judge, drawn)
         back_up(tree, tree.rewards(), self._config.reward_weights)
 
     def _teaches(self, graded: GradedTree, credit: Credit) -> bool:
@@ -360,7 +370,7 @@ class LanguageModelLearner:
             groups=len(trees),
             groups_without_spread=len(trees) - sum(teaching),
             generation_batches=batches.made,
-            usage=NOTHING_SPENT,
+            usage=NOTHING_SPENT if self._judge is None else self._judge.take_usage(),
             seconds=seconds,
             temperature=self._settings.temperature,
             trees=_summed(statistics)
@@ -370,6 +380,7 @@ class LanguageModelLearner:
             },
             metrics=self._figures.of([graded.tree for graded in trees]),
             places=self._places(trees),
+            foretold=[pair for graded in trees for pair in estimates_and_rewards(graded.tree)],
         )
 
     def _places(self, trees: Sequence[GradedTree]) -> tuple[Pair, ...]:

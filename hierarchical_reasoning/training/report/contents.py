@@ -15,6 +15,7 @@ from hierarchical_reasoning.training.report.figures import (
 )
 from hierarchical_reasoning.training.report.headline import Headline, headline
 from hierarchical_reasoning.training.report.reading import TrainingLog
+from hierarchical_reasoning.training.report.reliability import Reliability, reliabilities
 from hierarchical_reasoning.training.report.series import MOST_POINTS, stretches
 from hierarchical_reasoning.training.report.thought_types import Usage, colours, thought_types, usage
 from hierarchical_reasoning.training.report.transitions import TransitionTables, transition_tables
@@ -56,6 +57,8 @@ class Contents:
     rollouts: tuple[CurveFigure, ...]
     optimisation: tuple[CurveFigure, ...]
     speed: tuple[CurveFigure, ...]
+    reliabilities: tuple[Reliability, ...]
+    """Of a value head, where there was one."""
     usage: Usage | None
     transitions: tuple[TransitionTables, ...]
     colour_of: Mapping[str, str]
@@ -80,6 +83,7 @@ def contents_of(log: TrainingLog) -> Contents:
         rollouts=tuple(rollout_figures(log)),
         optimisation=tuple(optimisation_figures(log)),
         speed=tuple(speed_figures(log)),
+        reliabilities=reliabilities(log),
         usage=usage(log),
         transitions=tuple(transition_tables(log)),
         colour_of=colours(names),

@@ -116,7 +116,8 @@ def optimisation_figures(log: TrainingLog) -> list[CurveFigure]:
 
 
 def speed_figures(log: TrainingLog) -> list[CurveFigure]:
-    return _drawn(_SPEED, log)
+    measured = tuple(plan for plan in _MEMORY if any(plan.measured(update) for update in log.updates))
+    return _drawn((*_SPEED, *measured), log)
 
 
 def taught(update: UpdateRecord) -> bool:
@@ -214,16 +215,36 @@ _METRICS = (
         ceiling=1.0,
     ),
     _Plan(
+        "pass_at_more",
+        "pass@k, more answers",
+        "Over the trees with as many answers.",
+        (("k = 8", _metric("pass_at_8")), ("k = 16", _metric("pass_at_16"))),
+        unit="percent",
+        ceiling=1.0,
+    ),
+    _Plan(
         "tree_rewards",
         "Rewards in trees",
         "Total of a node, and what was backed up from an answer.",
         (("node", _metric("node_reward")), ("path", _metric("path_reward"))),
     ),
     _Plan(
+        "right_depth",
+        "Depth of right answers",
+        "Thoughts, or segments, of all of them, and of the least deep of a tree.",
+        (("all", _metric("right_depth")), ("least deep", _metric("shallowest"))),
+    ),
+    _Plan(
         "branching",
         "Branching",
         "Children of an inner node, where a problem was solved and where it was not.",
         (("solved", _metric("branching_solved")), ("failed", _metric("branching_failed"))),
+    ),
+    _Plan(
+        "pruned",
+        "Pruned children",
+        "Of an inner node, where a problem was solved and where it was not.",
+        (("solved", _metric("pruned_solved")), ("failed", _metric("pruned_failed"))),
     ),
     _Plan(
         "diversity",
@@ -240,6 +261,13 @@ _METRICS = (
         (("pairs", _metric("robustness")),),
         unit="percent",
         ceiling=1.0,
+    ),
+    _Plan(
+        "calibration",
+        "Calibration of the value head",
+        "Of what it expected of thoughts in the trees of an update, from those before: expected calibration error and "
+        "Brier score. 0 is best.",
+        (("ECE", _metric("ece")), ("Brier", _metric("brier"))),
     ),
 )
 _OPTIMISATION = (
@@ -276,4 +304,25 @@ _SPEED = (
         "Of each update: rolling out episodes, and learning from them.",
         (("rollout", lambda u: u.rollout_seconds), ("update", lambda u: u.update_seconds)),
     ),
+    _Plan(
+        "seconds_per_problem",
+        "Seconds a problem",
+        "Of rolling out, with all problems of an update in flight together.",
+        (("rollout", lambda u: u.rollout_seconds / u.groups if u.groups else None),),
+    ),
 )
+_MEMORY = (
+    _Plan(
+        "memory",
+        "Peak memory, MiB",
+        "The most that a process has held until then, in main memory and on GPUs.",
+        (
+            ("process", lambda u: _mebibytes(u.peak_memory_bytes)),
+            ("GPUs", lambda u: _mebibytes(u.peak_gpu_memory_bytes)),
+        ),
+    ),
+)
+
+
+def _mebibytes(n_bytes: int | None) -> float | None:
+    return None if n_bytes is None else n_bytes / 2**20

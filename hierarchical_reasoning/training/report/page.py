@@ -6,7 +6,7 @@ policy keeps the page from running or loading anything all the same. The same lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from markupsafe import Markup
 from hierarchical_reasoning.training.report.contents import Contents
 from hierarchical_reasoning.training.report.figures import CurveFigure
 from hierarchical_reasoning.training.report.headline import accuracy_of, points_text, when
+from hierarchical_reasoning.training.report.reliability import Reliability
 from hierarchical_reasoning.training.report.scales import (
     dollars_text,
     duration_text,
@@ -24,7 +25,7 @@ from hierarchical_reasoning.training.report.scales import (
     percent_text,
     value_text,
 )
-from hierarchical_reasoning.training.report.svg import draw_curves, draw_usage
+from hierarchical_reasoning.training.report.svg import draw_curves, draw_reliability, draw_usage
 from hierarchical_reasoning.training.report.tables import heat_table, updates_table
 from hierarchical_reasoning.training.report.transitions import LEAST_VISITS, SHOWN_CHANGES
 from hierarchical_reasoning.training.report.words import PLANNER
@@ -32,6 +33,7 @@ from taxonomy.terminal import visible
 
 _FOLDER = Path(__file__).parent
 _NARROW = (430, 220)
+_SQUARE = (430, 380)
 _WIDE = (560, 290)
 _USAGE = (1060, 310)
 
@@ -68,6 +70,7 @@ def report_page(contents: Contents, *, title: str, settings: Mapping[str, str] |
             rollouts=[_shown(contents, figure, _NARROW) for figure in contents.rollouts],
             optimisation=[_shown(contents, figure, _NARROW) for figure in contents.optimisation],
             speed=[_shown(contents, figure, _NARROW) for figure in contents.speed],
+            reliability=_reliability(contents.reliabilities),
             usage_picture=None
             if usage is None
             else draw_usage(usage, contents.colour_of, contents.span, size=_USAGE),
@@ -119,6 +122,17 @@ def _shown(contents: Contents, figure: CurveFigure, size: tuple[int, int]) -> _S
         )
         ends.append((curve.name, text))
     return _Shown(figure.title, figure.meaning, draw_curves(figure, contents.span, size=size), tuple(ends))
+
+
+def _reliability(parts: Sequence[Reliability]) -> _Shown | None:
+    if not parts:
+        return None
+    keys = tuple((part.name, f"ECE {part.ece:.3f} (n = {part.n:,})") for part in parts)
+    meaning = (
+        "What the value head expected of thoughts, in ten bins, and the mean of the rewards that came of them; on the "
+        "diagonal it was right on average."
+    )
+    return _Shown("Reliability of the value head", meaning, draw_reliability(parts, size=_SQUARE), keys)
 
 
 def _one_line(text: str) -> str:

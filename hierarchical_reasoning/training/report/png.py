@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hierarchical_reasoning.training.report.figures import CurveFigure
 from hierarchical_reasoning.training.report.headline import when
+from hierarchical_reasoning.training.report.reliability import Reliability
 from hierarchical_reasoning.training.report.scales import tick_text, update_scale
 from hierarchical_reasoning.training.report.series import MOST_DOTS, runs
 from hierarchical_reasoning.training.report.thought_types import Usage
@@ -58,6 +59,23 @@ def curves_png(figure: CurveFigure, span: tuple[int, int]) -> bytes:
     if len(figure.curves) > 1:
         axes.legend(fontsize=8, frameon=False)
     _updates_below(axes, span)
+    return image_bytes(canvas, "png")
+
+
+def reliability_png(parts: Sequence[Reliability]) -> bytes:
+    """Raises ImportError: matplotlib is not installed."""
+    canvas, axes = _canvas((4.2, 3.9))
+    axes.plot((0, 1), (0, 1), color="#8a93a0", lw=0.8)
+    for (colour, dashes), part in zip(_LINES, parts, strict=False):
+        x, y = [each.predicted for each in part.bins], [each.observed for each in part.bins]
+        label = f"{part.name}: ECE {part.ece:.3f}, n = {part.n:,}"
+        axes.plot(x, y, dashes, color=colour, marker="o", markersize=3.5, lw=1.4, label=label)
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel("value expected", fontsize=8)
+    axes.set_ylabel("mean reward that came", fontsize=8)
+    axes.set_title("Reliability of the value head", fontsize=10, loc="left")
+    axes.legend(fontsize=8, frameon=False)
     return image_bytes(canvas, "png")
 
 

@@ -13,6 +13,7 @@ from itertools import pairwise
 from markupsafe import Markup
 
 from hierarchical_reasoning.training.report.figures import CurveFigure
+from hierarchical_reasoning.training.report.reliability import Reliability
 from hierarchical_reasoning.training.report.scales import (
     Scale,
     percent_text,
@@ -41,8 +42,8 @@ class _Plot:
     def y(self, value: float) -> float:
         return self.height - _BOTTOM - self._up.share(value) * (self.height - _TOP - _BOTTOM)
 
-    def axes(self, labels: Sequence[str]) -> list[str]:
-        """Lines and numbers; a label for each tick upwards."""
+    def axes(self, labels: Sequence[str], *, below: str = "update") -> list[str]:
+        """Lines and numbers; a label for each tick upwards, and what the numbers below are."""
         right, bottom = self.width - _RIGHT, self.height - _BOTTOM
         parts = []
         for tick, label in zip(self._up.ticks, labels, strict=True):
@@ -53,9 +54,11 @@ class _Plot:
         for tick in self._across.ticks:
             x = self.x(tick)
             parts.append(f'<path class="axis" d="M{x:.1f} {bottom}v4"/>')
-            parts.append(f'<text class="across" x="{x:.1f}" y="{bottom + 17}">{tick:,.0f}</text>')
+            parts.append(
+                f'<text class="across" x="{x:.1f}" y="{bottom + 17}">{tick_text(tick, "number")}</text>'
+            )
         middle = (_LEFT + right) / 2
-        parts.append(f'<text class="across" x="{middle:.1f}" y="{self.height - 4}">update</text>')
+        parts.append(f'<text class="across" x="{middle:.1f}" y="{self.height - 4}">{below}</text>')
         return parts
 
     def told(self, start: float, end: float, text: str) -> str:
@@ -191,6 +194,32 @@ def draw_usage(
     return plot.picture(
         f"Share of each thought type among the choices, at first and at the end: {shares}.", parts
     )
+
+
+def draw_reliability(parts: Sequence[Reliability], *, size: tuple[int, int]) -> Markup:
+    """What was expected across, what came upwards; on the diagonal the two are the same."""
+    scale = value_scale((), floor=0.0, ceiling=1.0)
+    plot = _Plot(*size, scale, scale)
+    found = plot.axes([tick_text(tick, "number") for tick in scale.ticks], below="value expected")
+    found.append(f'<path class="axis" d="M{plot.x(0):.1f} {plot.y(0):.1f}L{plot.x(1):.1f} {plot.y(1):.1f}"/>')
+    for number, part in enumerate(parts):
+        places = [(plot.x(each.predicted), plot.y(each.observed), each) for each in part.bins]
+        line = "L".join(f"{x:.1f} {y:.1f}" for x, y, _ in places)
+        found.append(f'<path class="line c{number}" d="M{line}"/>')
+        found += [
+            f"<g><title>{escape(part.name)}: {value_text(each.predicted, 'number')} expected, "
+            f"{value_text(each.observed, 'number')} came (n = {each.n:,})</title>"
+            f'<circle class="dot c{number}" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/></g>'
+            for x, y, each in places
+        ]
+    told = "; ".join(
+        f"{part.name}: "
+        + ", ".join(
+            f"{value_text(b.observed, 'number')} at {value_text(b.predicted, 'number')}" for b in part.bins
+        )
+        for part in parts
+    )
+    return plot.picture(f"Mean reward that came, at the value that was expected. {told}.", found)
 
 
 def _step(plot: _Plot, column: UsageColumn, floor: float, top: float) -> str:

@@ -13,6 +13,7 @@ from hierarchical_reasoning.training.report.png import (
     MATPLOTLIB_MISSING,
     curves_png,
     matplotlib_is_there,
+    reliability_png,
     transitions_png,
     usage_png,
 )
@@ -64,6 +65,8 @@ def write_report(output_dir: Path, *, target: Path | None = None, pngs: bool = T
 def _pictures(contents: Contents) -> Iterator[tuple[str, bytes]]:
     for figure in contents.curve_figures:
         yield figure.key, curves_png(figure, contents.span)
+    if contents.reliabilities:
+        yield "reliability", reliability_png(contents.reliabilities)
     if contents.usage is not None:
         yield "thought_types", usage_png(contents.usage, contents.colour_of, contents.span)
     for tables in contents.transitions:

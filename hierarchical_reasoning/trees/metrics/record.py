@@ -84,13 +84,8 @@ class TreeMetrics:
 
     def in_words(self) -> str:
         """In one line; what does not exist is left out."""
-        found = self.figures()
-        at_k = (name for name in found if "_at_" in name)
-        shares = [name for name in ("solved", *at_k, "robustness", "diversity", "novelty") if name in found]
-        said = [counted(self.trees, "tree")]
-        said += [f"{name.replace('_at_', '@')} {100 * found[name]:.1f} %" for name in shares]
-        said += [f"{words} {found[name]:.2f}" for name, words in _IN_WORDS.items() if name in found]
-        return "; ".join(said)
+        said = (f"{what} {text}" for what, text in figures_in_words(self.figures()))
+        return "; ".join((counted(self.trees, "tree"), *said))
 
     def _ratios(self) -> Iterator[tuple[str, Ratio]]:
         for each in fields(self):
@@ -102,17 +97,33 @@ class TreeMetrics:
                     yield each.name.replace("_k", f"_{k}"), ratio
 
 
-_IN_WORDS = {
-    "node_reward": "reward of a node",
-    "path_reward": "of a path",
-    "right_depth": "depth of right answers",
-    "shallowest": "of a tree's first",
-    "branching_solved": "branching where solved",
-    "branching_failed": "where failed",
-    "pruned_solved": "pruned children where solved",
-    "pruned_failed": "where failed",
+def figures_in_words(figures: Mapping[str, float]) -> list[tuple[str, str]]:
+    """What each of `TreeMetrics.figures` is, but for the number of trees, and how it is written; likewise ``ece`` and
+    ``brier`` of what a value head told of their thoughts."""
+    at_k = {name: name.replace("_at_", "@") for name in figures if "_at_" in name}
+    shares = {"solved": "solved", **at_k, **_SHARES}
+    said = [(words, f"{100 * figures[name]:.1f} %") for name, words in shares.items() if name in figures]
+    said += [(words, f"{figures[name]:.2f}") for name, words in _MEANS.items() if name in figures]
+    return said + [(words, f"{figures[name]:.3f}") for name, words in _OF_VALUES.items() if name in figures]
+
+
+_SHARES = {
+    "robustness": "agreement of answers",
+    "diversity": "diversity of siblings",
+    "novelty": "novelty against trees before",
     "type_paths": "ways of thinking per answer",
 }
+_MEANS = {
+    "node_reward": "reward of a node",
+    "path_reward": "reward of a path",
+    "right_depth": "depth of right answers",
+    "shallowest": "depth of a tree's first right answer",
+    "branching_solved": "branching where solved",
+    "branching_failed": "branching where failed",
+    "pruned_solved": "pruned children where solved",
+    "pruned_failed": "pruned children where failed",
+}
+_OF_VALUES = {"ece": "ECE of values", "brier": "Brier score of values"}
 
 
 def _added(own: Any, other: Any) -> Any:

@@ -82,4 +82,4 @@ def train(
 def log_of(folder: Path) -> list[dict[str, Any]]:
     """But for its times."""
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    return [{k: v for k, v in record.items() if not k.endswith("seconds")} for record in records]
+    return [{k: v for k, v in record.items() if not k.endswith(("seconds", "bytes"))} for record in records]

@@ -1,0 +1,174 @@
+"""Which arms a study has: from their names, and from settings of their own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from hierarchical_reasoning.compare.plan import ArmPlan
+from hierarchical_reasoning.compare.shared_settings import OF_THE_STUDY, OF_THOUGHTS
+from hierarchical_reasoning.config import RunConfig
+from hierarchical_reasoning.errors import ConfigError
+
+VANILLA = "vanilla"
+NAMES = (
+    "vanilla, untyped, a level such as 3, levels from to such as 0-6, levels (all of the taxonomy), and maj@K, the "
+    "majority vote of K vanilla samples"
+)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
+_MAJORITY = re.compile(r"maj@(\d+)")
+_LEVELS = re.compile(r"(\d+)-(\d+)")
+
+
+def arms_named(names: Iterable[str], levels: Sequence[int]) -> list[ArmPlan]:
+    """The arms that these names stand for.
+
+    Args:
+        names: as ``--arms`` has them.
+        levels: of the taxonomy.
+
+    Raises:
+        ConfigError: there is no such arm.
+    """
+    arms = [arm for name in names for arm in _arms_named(name.strip(), levels)]
+    check_names(arms)
+    return arms
+
+
+def arm_of(name: str, settings: Mapping[str, Any], levels: Sequence[int]) -> ArmPlan:
+    """An arm with settings of its own: those of `RunConfig`, `level` for `label_level`, and `votes`, which makes it a
+    majority vote of so many vanilla samples.
+
+    Raises:
+        ConfigError: a setting does not exist, or is not the arm's to have.
+    """
+    given = dict(settings)
+    if "level" in given:
+        if "label_level" in given:
+            raise ConfigError(f"arm {name}: level and label_level are the same; give one of them")
+        given["label_level"] = given.pop("level")
+    votes = given.pop("votes", 1)
+    if not isinstance(votes, int) or isinstance(votes, bool) or votes < 1:
+        raise ConfigError(f"arm {name}: votes is {votes!r}; it must be a whole number of 1 or more")
+    if votes > 1:
+        given.setdefault("vanilla_baseline", True)
+        if given["vanilla_baseline"] is not True:
+            raise ConfigError(f"arm {name}: votes are taken over vanilla samples; leave vanilla_baseline out")
+    known = set(RunConfig.model_fields) - OF_THE_STUDY
+    for key in given:
+        if key in OF_THE_STUDY:
+            raise ConfigError(f"arm {name}: {key} is the same for all arms; set it for the whole study")
+        if key not in known:
+            raise ConfigError(f"arm {name}: {key!r} is no setting{nearest(key, {*known, 'level', 'votes'})}")
+    level = given.get("label_level")
+    if isinstance(level, int) and level not in levels and "tree_model_path" not in given:
+        raise _no_level(name, level, levels)
+    return ArmPlan(name=name, settings=given, votes=votes)
+
+
+def check_names(arms: Sequence[ArmPlan]) -> None:
+    """Raises ConfigError where a name stands there twice, or cannot be that of a directory."""
+    names = [arm.name for arm in arms]
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"an arm cannot be called {name!r}: letters, digits and . _ @ + - may stand in a name, at most 80"
+            )
+        if names.count(name) > 1:
+            raise ConfigError(f"the arm {name} is asked for twice; every arm needs a name of its own")
+
+
+def with_baselines(
+    arms: Sequence[ArmPlan], *, matched: bool, existing: Sequence[ArmPlan] = ()
+) -> list[ArmPlan]:
+    """The arms, each that votes with the arm whose samples vote, and the vanilla arms that others are measured by.
+
+    Args:
+        matched: every arm needs the vanilla one of its model.
+        existing: arms that the study has already.
+    """
+    found = [*existing]
+    for arm in arms:
+        is_vanilla = arm.settings.get("vanilla_baseline") is True
+        if arm.votes == 1 and (is_vanilla or not matched):
+            continue
+        if vanilla_of(arm, [*found, *arms]) is None:
+            found.append(_implied(arm, {one.name for one in (*found, *arms)}))
+    implied = found[len(existing) :]
+    complete = [*implied, *arms]
+    return [
+        arm.model_copy(update={"of": _name_of(vanilla_of(arm, [*existing, *complete]))})
+        if arm.votes > 1
+        else arm
+        for arm in complete
+    ]
+
+
+def vanilla_of(arm: ArmPlan, arms: Iterable[ArmPlan]) -> ArmPlan | None:
+    """The arm that asks the same model in the same way, without thought types; None where there is none."""
+    wanted = _vanilla_settings(arm)
+    for other in arms:
+        if other.votes == 1 and other.settings.get("vanilla_baseline") and _vanilla_settings(other) == wanted:
+            return other
+    return None
+
+
+def nearest(key: str, known: Iterable[str]) -> str:
+    """For a message: the key that was perhaps meant."""
+    near = get_close_matches(key, sorted(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
+    if name == VANILLA:
+        yield ArmPlan(name=VANILLA, settings={"vanilla_baseline": True})
+    elif name == "untyped":
+        yield ArmPlan(name=name, settings={"planner": "untyped"})
+    elif match := _MAJORITY.fullmatch(name):
+        if int(match[1]) < 2:
+            raise ConfigError(f"arm {name}: a majority vote needs 2 samples or more, as in maj@8")
+        yield ArmPlan(name=f"maj@{int(match[1])}", settings={"vanilla_baseline": True}, votes=int(match[1]))
+    elif name == "levels" or name.isdecimal() or _LEVELS.fullmatch(name):
+        for level in _levels_named(name, levels):
+            yield ArmPlan(name=str(level), settings={"label_level": level})
+    else:
+        raise ConfigError(
+            f"--arms: there is no arm {name!r}; there are {NAMES}; others go into a file for --config"
+        )
+
+
+def _levels_named(name: str, levels: Sequence[int]) -> Sequence[int]:
+    if name == "levels":
+        return levels
+    match = _LEVELS.fullmatch(name)
+    first, last = (int(match[1]), int(match[2])) if match else (int(name), int(name))
+    if first > last:
+        raise ConfigError(f"--arms {name}: the first level is behind the last; write {last}-{first}")
+    for level in (first, last):
+        if level not in levels:
+            raise _no_level(name, level, levels)
+    return range(first, last + 1)
+
+
+def _no_level(name: str, level: int, levels: Sequence[int]) -> ConfigError:
+    return ConfigError(
+        f"arm {name}: the taxonomy has no level {level}; its levels are {levels[0]} to {levels[-1]} (--tree_model_path)"
+    )
+
+
+def _vanilla_settings(arm: ArmPlan) -> dict[str, Any]:
+    left_out = OF_THOUGHTS | {"vanilla_baseline"}
+    return {name: value for name, value in arm.settings.items() if name not in left_out}
+
+
+def _implied(arm: ArmPlan, taken: set[str]) -> ArmPlan:
+    settings = _vanilla_settings(arm)
+    name = f"{arm.name}.{VANILLA}" if settings or VANILLA in taken else VANILLA
+    return ArmPlan(name=name, settings=settings | {"vanilla_baseline": True}, implied=True)
+
+
+def _name_of(arm: ArmPlan | None) -> str:
+    assert arm is not None, "one was added where there was none"
+    return arm.name

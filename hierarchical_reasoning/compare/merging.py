@@ -1,0 +1,159 @@
+"""From the journals of all shards to what a study found: results files, statistics, a summary, a report.
+
+A merge asks no model and may be made at any time: what is owed then is left out, and said to be missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hierarchical_reasoning.assembly import Run, assemble
+from hierarchical_reasoning.compare.journals import ArmJournals
+from hierarchical_reasoning.compare.layout import StudyFiles
+from hierarchical_reasoning.compare.matching import all_arms, choose_twins
+from hierarchical_reasoning.compare.plan import (
+    ArmPlan,
+    StudyPlan,
+    StudyProblem,
+    read_plan,
+    read_record,
+    read_study_problems,
+    write_record,
+)
+from hierarchical_reasoning.compare.record import StudyRecord, study_record
+from hierarchical_reasoning.compare.statistics import ArmOutcomes
+from hierarchical_reasoning.compare.summary import summary_markdown
+from hierarchical_reasoning.compare.voting import voted
+from hierarchical_reasoning.compare.work import ShardRecord
+from hierarchical_reasoning.errors import OutputError
+from hierarchical_reasoning.reasoning_parts import no_examples
+from hierarchical_reasoning.results.file import results_lines
+from hierarchical_reasoning.results.records import ResultEntry, ResultsHead
+from hierarchical_reasoning.results.summary import Plan, summarize
+from hierarchical_reasoning.results.trees import summarize_trees
+from hierarchical_reasoning.runner import results_head
+from taxonomy.atomic import write_atomically, written_atomically
+
+if TYPE_CHECKING:
+    from hierarchical_reasoning.compare.report import Report
+
+
+def merge(directory: Path) -> StudyRecord:
+    """Write the results of every arm, and what they show beside each other.
+
+    Raises:
+        UsageError, TaxonomyError: files of the study, or those that it was begun with, cannot be used.
+    """
+    files = StudyFiles(directory)
+    plan, problems = read_plan(files), read_study_problems(files).problems
+    matched, waiting = choose_twins(files, plan, problems)
+    with files.changing():
+        arms = all_arms(plan, matched)
+        merging = _Merging(files, plan, problems)
+        outcomes = [merging.write(arm, matched.twin(arm.name)) for arm in arms]
+        record = study_record(plan, arms, problems, matched, outcomes, waiting)
+        write_record(files.comparison, record)
+        write_atomically(files.summary, summary_markdown(record).encode())
+    return record
+
+
+class _Merging:
+    """The results files of a study, arm by arm."""
+
+    def __init__(self, files: StudyFiles, plan: StudyPlan, problems: Sequence[StudyProblem]) -> None:
+        self._files, self._plan, self._problems = files, plan, problems
+        self._runs: dict[str, Run] = {}
+        self._shards = [
+            record
+            for path in sorted(files.shards.glob("*.json"))
+            if (record := read_record(path, ShardRecord)) is not None
+        ]
+
+    def write(self, arm: ArmPlan, twin: str | None) -> ArmOutcomes:
+        """Write the results file of an arm; returns what the statistics need of it."""
+        journals = ArmJournals(self._files, arm.run)
+
+        def entries() -> Iterator[ResultEntry]:
+            return self._entries(arm, journals)
+
+        if journals.header is not None:
+            head = self._head(arm, journals, entries)
+            path = self._files.results(arm.name)
+            try:
+                with written_atomically(path) as file:
+                    for line in results_lines(head, entries()):
+                        file.write(line.encode())
+            except OSError as error:
+                raise OutputError(
+                    f"{path} cannot be written ({error.strerror}); make room, then --merge"
+                ) from error
+        return ArmOutcomes.of(
+            arm.name, entries(), samples=self._plan.samples, label=self._plan.label(arm), twin=twin
+        )
+
+    def _entries(self, arm: ArmPlan, journals: ArmJournals) -> Iterator[ResultEntry]:
+        """What counts: an entry a problem and sample, or a vote for each."""
+        seed = self._plan.common.seed
+        ballot = self._run(arm).verifier.ballot
+        for problem in self._problems:
+            for sample in range(self._plan.samples):
+                if arm.votes == 1:
+                    entry = journals.entry((problem.id, sample))
+                    if entry is not None:
+                        yield entry
+                    continue
+                first = sample * arm.votes
+                voters = [journals.entry((problem.id, first + i)) for i in range(arm.votes)]
+                there = [entry for entry in voters if entry is not None]
+                if len(there) == arm.votes:
+                    yield voted(there, number=sample, seed=seed, ballot=ballot)
+
+    def _head(
+        self, arm: ArmPlan, journals: ArmJournals, entries: Callable[[], Iterator[ResultEntry]]
+    ) -> ResultsHead:
+        run = self._run(arm)
+        header = journals.header
+        assert header is not None, "there is a journal"
+        samples = self._plan.samples
+        keys = [(problem.id, sample) for problem in self._problems for sample in range(samples)]
+        searched = run.config.search is not None
+        summary = summarize(
+            entries(),
+            plan=Plan(len(keys), samples, self._plan.common.seed, run.verifier.ballot),
+            superseded=journals.superseded(set(keys)) if arm.votes == 1 else (),
+            sessions=journals.sessions if arm.votes == 1 else None,
+            trees=None
+            if not searched
+            else summarize_trees(
+                journals.trees(keys),
+                ballot=run.verifier.ballot,
+                calibrated=run.config.learns_values and run.config.path_reward != "value",
+            ),
+        )
+        besides = {
+            "backends": self._backends(arm),
+            "notes": [*run.notes, *dict.fromkeys(note for shard in self._shards for note in shard.notes)],
+            "arm": arm.name,
+            "votes": arm.votes,
+        }
+        return results_head(run, summary, header, besides)
+
+    def _run(self, arm: ArmPlan) -> Run:
+        if arm.run not in self._runs:
+            config = self._plan.config(self._plan.arm(arm.run))
+            self._runs[arm.run] = assemble(config, no_examples(config))
+        return self._runs[arm.run]
+
+    def _backends(self, arm: ArmPlan) -> Mapping[str, Any]:
+        """What was asked, as the first shard that asked it says."""
+        return next((shard.backends[arm.run] for shard in self._shards if arm.run in shard.backends), {})
+
+
+def write_report(directory: Path) -> Report:
+    """Write the report of a study that was merged; raises as `write_reported`."""
+    from hierarchical_reasoning.compare.report import write_reported
+    from hierarchical_reasoning.compare.study import open_study
+
+    return write_reported(open_study(directory).reported(), StudyFiles(directory).report)
