@@ -9,7 +9,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 VLLM_VENV := .venv-vllm
 VLLM_READY := $(VLLM_VENV)/.ready
 
-.PHONY: venv run test test-vllm check lint types assets bench clean
+.PHONY: venv run test test-vllm test-slurm check lint types assets bench clean
 
 venv: $(READY)
 
@@ -34,6 +34,9 @@ $(VLLM_READY): Makefile  # of its own, as it pins its packages; for a machine wi
 
 test-vllm: venv $(VLLM_READY)  ## the bundled model behind a real vLLM server, on CPU
 	HR_VLLM_PYTHON=$(abspath $(VLLM_VENV)/bin/python) $(BIN)/python -m pytest tests/real_vllm
+
+test-slurm: venv  ## studies and job scripts on a Slurm of two virtual nodes; needs slurm-wlm and munge
+	HR_SLURM=1 $(BIN)/python -m pytest -m slurm tests/compare/launch
 
 check: lint types  ## lint, types and the fast tests
 	$(PYTEST) -m "not model and not slow"

@@ -18,8 +18,21 @@ OTHER_PROGRAMS = {"scripted_server", "vllm_server", "vllm.py", "cli_looking.py",
 OTHER_FLAGS = {
     *("--always", "--dirty", "--cpu", "--fsdp_version", "--mixed_precision", "--nproc_per_node"),
     *("--enable", "--enforce", "--logits", "--logprobs", "--max", "--served"),
+    *(
+        "--array",
+        "--chdir",
+        "--clusters",
+        "--dependency",
+        "--format",
+        "--job",
+        "--noheader",
+        "--open",
+        "--parsable",
+    ),
+    *("--requeue", "--signal", "--slurm_"),
 }
-"""Of git, torchrun, accelerate launch and, as far as their first dash, vLLM, which messages tell of."""
+"""Of git, torchrun, accelerate launch, Slurm and, as far as their first dash, vLLM, which messages tell of;
+and how flags begin."""
 PACKAGES = ("llm_backends", "taxonomy", "hierarchical_reasoning")
 README_COMMANDS = re.findall(
     r"^python hierarchical_reasoning\.py (.*?)(?:  +#.*)?$", (ROOT / "README.md").read_text(), re.M
