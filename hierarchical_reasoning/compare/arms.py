@@ -11,6 +11,7 @@ from hierarchical_reasoning.compare.plan import ArmPlan
 from hierarchical_reasoning.compare.shared_settings import OF_THE_STUDY, OF_THOUGHTS
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.reasoning_config import MODEL_SETTINGS
 
 VANILLA = "vanilla"
 NAMES = (
@@ -90,9 +91,11 @@ def with_baselines(
         existing: arms that the study has already.
     """
     found = [*existing]
-    for arm in arms:
+    has_vanilla = any(arm.votes == 1 and arm.settings.get("vanilla_baseline") for arm in (*existing, *arms))
+    for arm in (*existing, *arms):
         is_vanilla = arm.settings.get("vanilla_baseline") is True
-        if arm.votes == 1 and (is_vanilla or not matched):
+        measured = matched or (has_vanilla and not arm.settings.keys().isdisjoint(MODEL_SETTINGS))
+        if arm.votes == 1 and (is_vanilla or not measured):
             continue
         if vanilla_of(arm, [*found, *arms]) is None:
             found.append(_implied(arm, {one.name for one in (*found, *arms)}))
@@ -159,7 +162,7 @@ def _no_level(name: str, level: int, levels: Sequence[int]) -> ConfigError:
 
 
 def _vanilla_settings(arm: ArmPlan) -> dict[str, Any]:
-    left_out = OF_THOUGHTS | {"vanilla_baseline"}
+    left_out = OF_THOUGHTS | {"vanilla_baseline", "prompt_style"}  # one call is the same in every style
     return {name: value for name, value in arm.settings.items() if name not in left_out}
 
 

@@ -130,6 +130,11 @@ def _new_plan(files: StudyFiles, asked: Asked) -> StudyPlan:
 def _grown_plan(plan: StudyPlan, asked: Asked) -> StudyPlan:
     settings = _checked_settings(plan, asked.settings)
     own = asked.own
+    if own.get("matched_by", plan.matched_by) != plan.matched_by:
+        raise ConfigError(
+            f"the study was begun with another unit (--matched_by: {plan.matched_by} before, {own['matched_by']} now); "
+            "leave it out, or begin another study with another --output"
+        )
     common = RunConfig(**settings)
     matched = own.get("matched", plan.matched)
     wanted = _arms(asked, common, matched=matched, existing=plan.arms) if asked.arms or matched else []
@@ -159,7 +164,8 @@ def _checked_settings(plan: StudyPlan, given: Mapping[str, Any]) -> dict[str, An
             f"the study was begun with other settings ({named}); leave them out, or begin another study with another "
             "--output"
         )
-    return plan.settings | {name: now[name] for name in differing}
+    usual = {"retry_errors": now["retry_errors"]}  # of this session, not of the study
+    return plan.settings | usual | {name: now[name] for name in differing}
 
 
 def _arms(
@@ -171,10 +177,16 @@ def _arms(
         if isinstance(one, str):
             arms += arms_named([one], levels)
         else:
-            arms += _arms_of(one, levels)
+            arms += [_recorded(arm, common) for arm in _arms_of(one, levels)]
     check_names(arms)
     wanted = [arm for arm in existing if arm.name not in {one.name for one in arms}]
     return with_baselines(arms, matched=matched, existing=wanted)
+
+
+def _recorded(arm: ArmPlan, common: RunConfig) -> ArmPlan:
+    """The arm with its settings as a plan has them."""
+    now = recorded(RunConfig(**common.model_dump() | arm.settings))
+    return arm.model_copy(update={"settings": {name: now[name] for name in arm.settings}})
 
 
 def _arms_of(one: Mapping[str, Any], levels: Sequence[int]) -> list[ArmPlan]:

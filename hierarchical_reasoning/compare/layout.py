@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import math
 import re
 import time
 from collections.abc import Iterator
@@ -126,13 +127,24 @@ class StudyFiles:
         path = self._lock_of(shard)
         for _ in range(_TRIES):
             with _opened(path) as file:
-                if _is_ours(file):
+                if _is_ours(file) and self._overlapping(shard) is None:
                     yield
                     return
             time.sleep(_BETWEEN_TRIES_S)
+        other = self._overlapping(shard) or shard
         raise JournalLockedError(
-            f"another process does shard {shard} of {self.directory}; wait until it ends"
+            f"another process does shard {other} of {self.directory}; wait until it ends"
         )
+
+    def _overlapping(self, shard: Shard) -> Shard | None:
+        """A shard of another division that a process does now and that has problems of this one."""
+        for path in self.shards.glob("*-of-*.lock"):
+            index, of = path.stem.split("-of-")
+            other = Shard(int(index), int(of))
+            common = (other.index - shard.index) % math.gcd(other.of, shard.of) == 0
+            if other != shard and common and self.is_being_done(other):
+                return other
+        return None
 
     def is_being_done(self, shard: Shard) -> bool:
         """Whether a process does the shard now."""

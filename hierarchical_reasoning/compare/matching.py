@@ -79,7 +79,8 @@ def rounds(plan: StudyPlan) -> int:
 
 def read_matched(files: StudyFiles, plan: StudyPlan) -> Matched:
     """What was chosen so far."""
-    return read_record(files.matched, Matched) or Matched(unit=plan.matched_by)
+    known = read_record(files.matched, Matched) if plan.matched else None
+    return known or Matched(unit=plan.matched_by)
 
 
 def all_arms(plan: StudyPlan, matched: Matched) -> tuple[ArmPlan, ...]:

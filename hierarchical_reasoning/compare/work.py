@@ -27,6 +27,7 @@ from hierarchical_reasoning.compare.plan import (
     Record,
     StudyPlan,
     read_plan,
+    read_record,
     read_study_problems,
     write_record,
 )
@@ -229,8 +230,15 @@ def _changed(plan: StudyPlan, changes: Mapping[str, Any]) -> StudyPlan:
 def _recorded(files: StudyFiles, shard: Shard) -> Iterator[dict[str, Any]]:
     """Write down that the shard is being done, and how it ended: `state` and what else the block notes."""
     path = files.shard_record(shard)
+    before = read_record(path, ShardRecord)
     record = ShardRecord(
-        shard=str(shard), state="running", host=socket.gethostname(), process=os.getpid(), begun=_now()
+        shard=str(shard),
+        state="running",
+        host=socket.gethostname(),
+        process=os.getpid(),
+        begun=_now(),
+        notes=() if before is None else before.notes,
+        backends={} if before is None else before.backends,
     )
     write_record(path, record)
     noted: dict[str, Any] = {}
@@ -242,7 +250,11 @@ def _recorded(files: StudyFiles, shard: Shard) -> Iterator[dict[str, Any]]:
         state = "stopped" if interrupted else "failed"
         write_record(path, record.model_copy(update={"state": state, "message": message, "ended": _now()}))
         raise
-    write_record(path, record.model_copy(update={**noted, "ended": _now()}))
+    kept = {
+        "notes": tuple(dict.fromkeys((*record.notes, *noted["notes"]))),
+        "backends": record.backends | noted["backends"],
+    }
+    write_record(path, record.model_copy(update={**noted, **kept, "ended": _now()}))
 
 
 def _now() -> str:

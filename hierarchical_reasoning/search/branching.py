@@ -64,12 +64,18 @@ def drawn(
     return list(found.values())
 
 
-def chosen(choices: Sequence[Choice]) -> list[Branch]:
-    """The options that a planner without probabilities chose when it was asked several times, each once; how often it
-    chose one stands for its probability."""
+def chosen(choices: Sequence[Choice], *, repeat_types: bool) -> list[Branch]:
+    """The options that a planner without probabilities chose when it was asked several times, each once, or as often
+    as it was chosen; how often it chose one stands for its probability."""
     counts = Counter(choice.name for choice in choices)
-    first = {choice.name: choice for choice in reversed(choices)}
-    return [Branch(name, counts[name] / len(choices), choice=first[name]) for name in counts]
+    copies = Counter[str]()
+    found = []
+    for choice in choices:
+        copy, name = copies[choice.name], choice.name
+        copies[name] += 1
+        if not copy or (repeat_types and name != FINISH):
+            found.append(Branch(name, counts[name] / len(choices), copy, choice))
+    return found
 
 
 def uniform_numbers(*place: object) -> Callable[[str], float]:

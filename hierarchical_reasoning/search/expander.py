@@ -137,9 +137,10 @@ class Expander:
     async def _by_asking_again(
         self, first: Sequence[tuple[Thought, Choice]], widths: Mapping[int, int]
     ) -> dict[int, list[Branch]]:
+        repeats = self._settings.repeat_types
         note = (
             "the planner gives no probabilities of thought types: it was asked as often as a node may have children, "
-            "and what it chose was followed, each thought type once"
+            f"and what it chose was followed, each thought type {'as often' if repeats else 'once'}"
         )
         if note not in self.notes:
             self.notes.append(note)
@@ -147,7 +148,7 @@ class Expander:
         choices = {thought.id: [choice] for thought, choice in first}
         for thought, choice in await self._choose(asked):
             choices[thought.id].append(choice)
-        return {node: chosen(all_of_it) for node, all_of_it in choices.items()}
+        return {node: chosen(all_of_it, repeat_types=repeats) for node, all_of_it in choices.items()}
 
     async def _choose(self, asked: Sequence[tuple[Thought, int]]) -> list[tuple[Thought, Choice]]:
         assert self._planner is not None, "a planner is asked"

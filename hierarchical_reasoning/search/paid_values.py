@@ -10,9 +10,11 @@ from hierarchical_reasoning.search.budget import Budget, Cost
 from hierarchical_reasoning.solvers.base import Solution
 from hierarchical_reasoning.values.base import Estimate, Place
 from hierarchical_reasoning.values.encoders.served import ROLE, ServedEmbeddings
+from llm_backends import BackendError, Spent
 from llm_backends.hosted.embeddings import EMBEDDINGS_AT_ONCE
 
 if TYPE_CHECKING:
+    from hierarchical_reasoning.values.encoders.base import Vectors
     from hierarchical_reasoning.values.learned import LearnedValue
 
 _TOKENS_AROUND_TEXT = 8
@@ -55,29 +57,33 @@ class PaidValues:
     async def learn(self, places: Sequence[Place], rewards: Sequence[float]) -> None:
         await self._estimator.learn(places, rewards)
 
-    async def see(self, places: Sequence[Place]) -> None:
-        """Have the vectors of places that are to be learned from; no bound of the search holds for them.
+    async def see(self, places: Sequence[Place]) -> dict[tuple[str, ...], Vectors]:
+        """The vectors, by texts, of places that are to be learned from; no bound of the search holds for them.
 
         Raises:
             BackendError: the server does not answer.
         """
-        await self._estimator.see(places, self._served.by(self._embed))
+        vectors = await self._served.by(self._embed).encode(places) if places else ()
+        return dict(zip((place.texts for place in places), vectors, strict=True))
 
     async def _within_budget(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         tokens = sum(len(text.encode(errors="surrogatepass")) + _TOKENS_AROUND_TEXT for text in texts)
         most = Cost(tokens, math.ceil(len(texts) / EMBEDDINGS_AT_ONCE))
         await self._budget.admit(most)
         before = self._solution.spent.get(ROLE)
-        took = Cost()
         try:
             vectors = await self._embed(texts)
-            spent = self._solution.spent[ROLE]
-            took = Cost.of(spent) if before is None else Cost.of(spent) - Cost.of(before)
         finally:
+            took = Cost.of(self._solution.spent.get(ROLE, Spent())) - Cost.of(before or Spent())
             self._budget.settle(most, took)
         return vectors
 
     async def _embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
-        vectors, spent = await self._served.backend.embed(texts, role=ROLE)
+        try:
+            vectors, spent = await self._served.backend.embed(texts, role=ROLE)
+        except BackendError as error:
+            self._solution.spend(ROLE, error.spent)
+            error.spent = Spent()
+            raise
         self._solution.spend(ROLE, spent)
         return vectors

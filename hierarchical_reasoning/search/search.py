@@ -112,18 +112,19 @@ class Search:
 
     async def _roll_out(self, thoughts: Sequence[Thought]) -> None:
         """Make the next child of each, and follow it down to an answer: the first child of a thought first. The others
-        are kept for when the search comes back; what has none left is closed."""
+        are kept for when the search comes back. Where children are made one at a time, what has none left is closed;
+        in other searches it stays open until its turn, and counts among its level."""
         while thoughts and not self.grown.is_proven:
             asks = self._answers_of_deepest(thoughts)
             await self._choose(thoughts)
             for thought in thoughts:
-                left = self.grown.branches.get(thought.id, [])
+                left = self.grown.branches.setdefault(thought.id, [])
                 while left:
                     branch = left.pop(0)
                     if self._is_new(thought, branch):
                         asks.append(Ask(thought, branch))
                         break
-                if not left:
+                if not left and self._strategy.rolls_out:
                     self.grown.open.pop(thought.id, None)
             thoughts = (await self._add(asks)).thoughts
 
@@ -135,6 +136,9 @@ class Search:
             for thought in thoughts
             if thought.depth < most and thought.id not in grown.branches
         }
+        room = max(0, self._settings.max_nodes - grown.n_nodes)
+        if len(new) > room:  # no child of the others could be made
+            self._expander.is_full, new = True, dict(list(new.items())[:room])
         widths = {node: width(grown, node, self._settings) for node in new}
         grown.branches |= await self._expander.branches(list(new.values()), widths)
 

@@ -118,7 +118,8 @@ class MonteCarlo(Strategy):
         Q + c P sqrt(1 + N of the parent) / (1 + N)
 
     until an open node is reached; PUCT (Rosin 2011; Silver et al. 2017). P is the planner's probability of the thought
-    type, among the children that are still to be explored, or the same for all where it gives none. An answer is a
+    type, divided among the children of that type, among those that are still to be explored; or the same for all where
+    it gives none. An answer is a
     rollout: N is the number of answers at and below a node, Q the mean of their path rewards; with none, the value that
     is expected of it, or else Q of its parent.
 
@@ -157,11 +158,17 @@ class MonteCarlo(Strategy):
         rollouts: Mapping[int, LeafSum],
         losses: Mapping[int, int],
     ) -> dict[int, float]:
-        priors = {child: grown.scores(child).prior for child in children}
+        types = Counter(grown.tree.node(child).thought_type for child in children)
+        priors = {
+            child: None if prior is None else prior / types[grown.tree.node(child).thought_type]
+            for child in children
+            for prior in (grown.scores(child).prior,)
+        }
         known = [prior for prior in priors.values() if prior is not None]
         total = math.fsum(known)
         above = rollouts[parent]
-        fallback = float(above.total / above.count) if above.count else grown.value(parent).value
+        n_above = above.count + losses[parent]
+        fallback = float(above.total / n_above) if n_above else grown.value(parent).value
         found = {}
         for child, prior in priors.items():
             own = rollouts[child]
@@ -170,7 +177,7 @@ class MonteCarlo(Strategy):
             estimate = grown.estimates.get(child)
             expected = fallback if estimate is None else estimate.value
             mean = float(own.total / visits) if visits else expected
-            exploring = share * math.sqrt(1 + above.count + losses[parent]) / (1 + visits)
+            exploring = share * math.sqrt(1 + n_above) / (1 + visits)
             found[child] = mean + self._settings.mcts_c * exploring
         return found
 

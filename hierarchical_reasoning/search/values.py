@@ -26,6 +26,7 @@ from hierarchical_reasoning.values.encoders.served import ServedEmbeddings
 from llm_backends import BackendError
 
 if TYPE_CHECKING:
+    from hierarchical_reasoning.values.encoders.base import Vectors
     from hierarchical_reasoning.values.learned import LearnedValue
 
 Key = tuple[str, int]
@@ -41,6 +42,8 @@ class _Group:
     """Positions of attempts."""
     pairs: dict[int, list[Pair]] = field(default_factory=dict)
     """By position."""
+    seen: dict[int, Mapping[tuple[str, ...], Vectors]] = field(default_factory=dict)
+    """By position, the vectors that were embedded to learn from its tree."""
     learned: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -62,6 +65,8 @@ class Values:
         self._estimator: ValueEstimator | None = None
         self._positions: dict[Key, int] = {}
         self._groups: list[_Group] = []
+        self._from_before: set[int] = set()
+        """Positions of attempts that earlier sessions finished."""
         self._one_at_a_time = asyncio.Lock()
 
     @property
@@ -69,10 +74,10 @@ class Values:
         assert self._estimator is not None, "`begin` comes first"
         return self._estimator
 
-    @property
-    def learns(self) -> bool:
-        """Whether it learns from the trees of the run."""
-        return self._every > 0
+    def learns_from(self, problem: Problem, sample: int) -> bool:
+        """Whether it learns from the tree of an attempt: not from one of the last group, after which nobody asks."""
+        at = self._positions.get((problem.id, sample))
+        return at is not None and at // self._every < len(self._groups) - 1
 
     def paid_by(self, budget: Budget, solution: Solution) -> PaidValues | None:
         """The estimator for one search that pays for what it has embedded; None where nothing is to be paid."""
@@ -106,11 +111,9 @@ class Values:
         for tree in finished:
             at = self._positions.get((tree.problem_id, tree.sample or 0))
             if at is not None:
-                group = self._groups[at // self._every]
-                pairs = group.pairs[at] = pairs_in(tree, without_truth(problems[tree.problem_id]))
-                paid_before = self.paid_by(Budget(), Solution())
-                if paid_before is not None:  # the cache of replies has them
-                    await self.see(paid_before, pairs)
+                pairs = pairs_in(tree, without_truth(problems[tree.problem_id]))
+                self._groups[at // self._every].pairs[at] = pairs
+                self._from_before.add(at)
         await self._learn()
 
     @asynccontextmanager
@@ -137,11 +140,14 @@ class Values:
             raise
         await self._finish(at)
 
-    async def see(self, paid: PaidValues, pairs: Sequence[Pair]) -> None:
+    async def see(self, paid: PaidValues, problem: Problem, sample: int, pairs: Sequence[Pair]) -> None:
         """Have a search pay for what is embedded to learn from its tree. Where that fails it is tried again when all
         that its group has is learned from."""
+        await self._see(paid, self._positions[problem.id, sample], pairs)
+
+    async def _see(self, paid: PaidValues, at: int, pairs: Sequence[Pair]) -> None:
         try:
-            await paid.see([place for place, _ in pairs])
+            self._groups[at // self._every].seen[at] = await paid.see([place for place, _ in pairs])
         except FATAL:
             raise
         except BackendError as error:
@@ -165,6 +171,12 @@ class Values:
                     return
                 if group.learned.is_set():
                     continue
+                paid_before = self.paid_by(Budget(), Solution())
+                if paid_before is not None:
+                    for at in sorted(self._from_before & group.pairs.keys()):  # the cache of replies has them
+                        await self._see(paid_before, at, group.pairs[at])
+                    for at in sorted(group.seen):
+                        cast("LearnedValue", self.estimator).know(group.seen.pop(at))
                 pairs = [pair for at in sorted(group.pairs) for pair in group.pairs.pop(at)]
                 try:
                     await self.estimator.learn([place for place, _ in pairs], [reward for _, reward in pairs])

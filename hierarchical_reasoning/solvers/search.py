@@ -88,8 +88,8 @@ class SearchSolver(Solver):
         async with values.turn(problem, sample) as learned:
             paid = await self._solve(problem, solution, sample)
             assert solution.tree is not None, "a search leaves its tree"
-            if paid is not None and values.learns:
-                await values.see(paid, pairs_in(solution.tree, without_truth(problem)))
+            if paid is not None and values.learns_from(problem, sample):
+                await values.see(paid, problem, sample, pairs_in(solution.tree, without_truth(problem)))
             learned(solution.tree)
 
     async def _solve(self, problem: Problem, solution: Solution, sample: int) -> PaidValues | None:

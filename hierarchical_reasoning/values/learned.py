@@ -106,15 +106,9 @@ class LearnedValue:
             vectors = await (self._encoded(places) if encoder is None else encoder.encode(places))
             return await asyncio.to_thread(lambda: head.estimates(head.logits(vectors)))
 
-    async def see(self, places: Sequence[Place], encoder: Encoder) -> None:
-        """Have the vectors of places ready, made by an encoder as of `estimate`, for what comes to learn from them.
-
-        Raises:
-            BackendError: the encoder asks a server that does not answer.
-        """
-        if places:
-            vectors = await encoder.encode(places)
-            self._vectors.update(zip((place.texts for place in places), vectors, strict=True))
+    def know(self, vectors: Mapping[tuple[str, ...], Vectors]) -> None:
+        """Have the vectors of places, by their texts, for the `learn` that comes next."""
+        self._vectors.update(vectors)
 
     async def learn(self, places: Sequence[Place], rewards: Sequence[float]) -> None:
         """

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from llm_backends.cache import Embeddings, embeddings_key
-from llm_backends.errors import MalformedReplyError, UnsupportedError
+from llm_backends.errors import BackendError, MalformedReplyError, UnsupportedError
 from llm_backends.hosted import in_words
 from llm_backends.hosted.backend import HostedBackend, room_for
 from llm_backends.hosted.embeddings import EMBEDDINGS_AT_ONCE, read_embeddings
@@ -55,16 +55,24 @@ class ChatCompletionsBackend(HostedBackend):
         """
         starts = range(0, len(texts), EMBEDDINGS_AT_ONCE)
         batches = await asyncio.gather(
-            *(self._embed_batch(texts[at : at + EMBEDDINGS_AT_ONCE], role) for at in starts)
+            *(self._embed_batch(texts[at : at + EMBEDDINGS_AT_ONCE], role) for at in starts),
+            return_exceptions=True,
         )
-        vectors = [vector for batch, _ in batches for vector in batch]
+        found = [batch for batch in batches if not isinstance(batch, BaseException)]
+        spent = sum((each for _, each in found), Spent())
+        for batch in batches:
+            if isinstance(batch, BackendError):
+                batch.spent = spent
+            if isinstance(batch, BaseException):
+                raise batch
+        vectors = [vector for batch, _ in found for vector in batch]
         lengths = sorted({len(vector) for vector in vectors})
         if len(lengths) > 1:
             raise MalformedReplyError(
                 f"the embeddings of {len(texts)} texts by {self.model_name!r} have {shown(lengths)} numbers each; "
                 "vectors must be of one length"
             )
-        return vectors, sum((spent for _, spent in batches), Spent())
+        return vectors, spent
 
     async def _embed_batch(self, texts: Sequence[str], role: str) -> tuple[Sequence[Sequence[float]], Spent]:
         key = embeddings_key(self.name, self.model_name, self.cache_identity(), texts)
