@@ -29,7 +29,7 @@ from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.reasoning_parts import no_examples
 from taxonomy import load_taxonomy
 
-BUNDLED_CONCURRENCY = 256
+BUNDLED_CONCURRENCY = 128
 """Problems in flight with the bundled model, which is so small that many together take little more time than one."""
 DIFFICULTY_FIELDS = ("difficulty", "level", "rating", "Rating")
 
