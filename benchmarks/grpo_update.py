@@ -30,22 +30,16 @@ import argparse
 import asyncio
 import contextlib
 import json
-import os
-import platform
 import random
-import re
 import tempfile
-import time
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import torch
 import transformers
+from measuring import Memory, alone, machine, medians, seconds_of, wait_for
 from recorded_episodes import GROUP, N_CHOICES, Kind, record
 
 from hierarchical_reasoning.assets import MODEL
@@ -61,7 +55,6 @@ SETTINGS = LossSettings(epsilon=0.2, kl_coeff=0.1, temperature=1.0)
 LEARNING_RATE = 1e-6
 MAX_GRAD_NORM = 1.0
 WAYS = ("per_step", "reference", "trl")
-Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -89,28 +82,6 @@ class Task:
         """Reward minus the mean of the group, half of whose rewards are 1."""
         assert episode.reward is not None
         return episode.reward - 0.5
-
-
-class Memory:
-    """The peak above what is held when it is made, in MB: of the GPU, or of this process."""
-
-    def __init__(self, device: str) -> None:
-        self._on_gpu = torch.device(device).type == "cuda"
-        if self._on_gpu:
-            torch.cuda.reset_peak_memory_stats()
-            self._before = torch.cuda.memory_allocated()
-        else:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
-            self._before = _of_process("VmRSS")
-
-    def peak(self) -> float:
-        now = torch.cuda.max_memory_allocated() if self._on_gpu else _of_process("VmHWM")
-        return round((now - self._before) / 2**20, 1)
-
-
-def _of_process(field: str) -> int:
-    (kilobytes,) = re.findall(rf"{field}:\s*(\d+) kB", Path("/proc/self/status").read_text())
-    return int(kilobytes) * 1024
 
 
 def ours(task: Task, tokens_per_pass: int) -> dict[str, Any]:
@@ -293,12 +264,12 @@ def _timed(
     def backward() -> None:
         optimizer.zero_grad(set_to_none=True)
         update()
-        _wait_for(task.device)
+        wait_for(task.device)
 
     def step() -> None:
         torch.nn.utils.clip_grad_norm_(module.parameters(), MAX_GRAD_NORM)
         optimizer.step()
-        _wait_for(task.device)
+        wait_for(task.device)
 
     memory = Memory(task.device)
     seconds = []
@@ -309,35 +280,11 @@ def _timed(
     return medians(seconds) | {"peak_mb": memory.peak()}
 
 
-def _wait_for(device: str) -> None:
-    if torch.device(device).type == "cuda":
-        torch.cuda.synchronize()
-
-
-def seconds_of(compute: Callable[[], Measured]) -> tuple[tuple[float, float], Measured]:
-    """By the clock and of the processor; and what was computed."""
-    started, cpu = time.perf_counter(), time.process_time()
-    found = compute()
-    return (time.perf_counter() - started, time.process_time() - cpu), found
-
-
-def medians(seconds: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """Of all updates but the first, which warms up."""
-    wall, cpu = zip(*seconds[1:], strict=True)
-    return {"seconds": round(median(wall), 3), "cpu_seconds": round(median(cpu), 3)}
-
-
 def conversations(task: Task) -> int:
     """Tokens of all conversations, each counted once."""
     model = task.load()
     rows = [_row(task, model, episode) for episode in task.episodes]
     return sum(len(row["prompt_ids"]) + len(row["completion_ids"]) for row in rows)
-
-
-def alone(measure: Callable[..., Measured], *arguments: Any) -> Measured:
-    """In a process of its own."""
-    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, *arguments).result()
 
 
 def compare(
@@ -377,17 +324,6 @@ def save_random_model(folder: str, layers: int, width: int, vocabulary: int | No
     torch.manual_seed(0)
     transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
     transformers.AutoTokenizer.from_pretrained(MODEL).save_pretrained(folder)
-
-
-def machine(device: str) -> dict[str, Any]:
-    about = {
-        "cores": os.cpu_count(),
-        "torch": torch.__version__,
-        "torch_threads": torch.get_num_threads(),
-        "cpu": torch.backends.cpu.get_cpu_capability(),
-        "machine": platform.machine(),
-    }
-    return about | ({"gpu": torch.cuda.get_device_name()} if torch.device(device).type == "cuda" else {})
 
 
 def main() -> None:

@@ -7,14 +7,18 @@ from hierarchical_reasoning.backends import make_backends
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.results.records import Summary
-from hierarchical_reasoning.runner import execute, open_journal
+from hierarchical_reasoning.runner import Finished, execute, open_journal
 
 
-async def solved(config: RunConfig) -> Summary:
-    """What the run found, all of it done now."""
+async def finished(config: RunConfig) -> Finished:
+    """The run, all of it done now."""
     run = assemble(config)
     journal, _ = open_journal(run, resume=False)
     with journal:
         async with make_backends(config) as backends:
-            finished = await execute(run, backends, journal, Observer())
-    return finished.results.summary
+            return await execute(run, backends, journal, Observer())
+
+
+async def solved(config: RunConfig) -> Summary:
+    """What the run found, all of it done now."""
+    return (await finished(config)).results.summary

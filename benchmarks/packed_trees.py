@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from grpo_update import Memory, alone, machine, medians, seconds_of
+from measuring import Memory, alone, machine, medians, seconds_of
 
 from hierarchical_reasoning.assets import MODEL
 from hierarchical_reasoning.training.packed.packed_forward import PackedModel

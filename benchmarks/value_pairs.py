@@ -6,13 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from hierarchical_reasoning.assembly import assemble
-from hierarchical_reasoning.backends import make_backends
+from main_run import finished
+
 from hierarchical_reasoning.config import RunConfig
-from hierarchical_reasoning.observer import Observer
-from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.runner import execute, open_journal
-from hierarchical_reasoning.trace import FINISH
+from hierarchical_reasoning.training.values.attempts import read_attempts
 from hierarchical_reasoning.values import Place
 
 
@@ -40,22 +37,16 @@ async def gather(input_file: Path, n_problems: int, seed: int) -> list[Pair]:
             cache_dir=Path(directory),
             no_cache=True,
         )
-        run = assemble(config)
-        journal, _ = open_journal(run, resume=False)
-        with journal:
-            async with make_backends(config) as backends:
-                await execute(run, backends, journal, Observer())
-            entries = sorted(journal.entries(), key=lambda entry: entry.problem_id)
+        attempts = read_attempts([(await finished(config)).path])
+    if attempts.left_out:
+        raise SystemExit(f"some traces were not graded: {dict(attempts.left_out)}")
     pairs = []
-    for entry in entries:
-        if entry.is_correct is None:
-            raise SystemExit(f"the trace on {entry.problem_id} was not graded: {entry.reason}")
-        problem = Problem(entry.problem_id, entry.problem, None, entry.category, {})
-        thoughts = tuple(step.thought for step in entry.steps if step.thought_type != FINISH)
-        reward = float(entry.is_correct)
-        pairs += [
-            Pair(Place(problem, thoughts[:length]), reward, "thought" if length else "problem")
-            for length in range(len(thoughts) + 1)
+    for attempt in attempts.graded:
+        *thoughts, answer = attempt.places
+        places = [
+            (Place(attempt.problem), "problem"),
+            *((each, "thought") for each in thoughts),
+            (answer, "answer"),
         ]
-        pairs.append(Pair(Place(problem, (*thoughts, entry.final_response)), reward, "answer"))
+        pairs += [Pair(place, float(attempt.is_correct), kind) for place, kind in places]
     return pairs

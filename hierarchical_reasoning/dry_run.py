@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hierarchical_reasoning.assembly import assemble
@@ -64,15 +64,18 @@ async def estimate(config: RunConfig) -> Estimate:
         changes |= {**_MOST_IS_SEARCHED, "uncertainty": sampled}
     counted = assemble(config.model_copy(update=changes)) if changes else run
     lengths = {name: sum(map(len, texts)) for name, texts in counted.examples.items()}
-    backends = Backends(_DryBackend(config.reasoner, lengths), _DryBackend(config.planner_model, lengths))
+    reasoner = _DryBackend(config.reasoner, lengths)
+    backends = Backends(reasoner, _DryBackend(config.planner_model, lengths))
     solver = counted.make_solver(backends, Observer())
     spent: dict[str, Spent] = {}
     for problem in counted.problems.problems:
         for sample in range(config.samples):
             solution = Solution()
+            reasoner.longest_prompt = 0
             await solver.solve(problem, solution, sample=sample)
+            solution.spend("reasoner", _last_answers(config, reasoner.longest_prompt))
             for role, used in solution.spent.items():
-                spent[role] = spent.get(role, Spent()) + used
+                spent[role] = spent.get(role, Spent()) + _within_budget(used, config)
     if config.planner not in ("model", "untyped"):
         spent.pop("planner", None)
     usage = {role: RoleUsage.priced(used, run.prices.get(role)) for role, used in spent.items()}
@@ -86,14 +89,43 @@ _MOST_IS_SEARCHED = {
     "local_reward": "heuristic",
     "path_reward": "agreement",
     "verification_threshold": 0.0,
+    "max_search_tokens": None,
+    "max_search_calls": None,
 }
-"""Whatever is expected of thoughts, all that a search may ask is asked."""
+"""Whatever is expected of thoughts, all that a search may ask is asked; what its budgets let in is told of that, since
+what fits into them depends on how long replies are."""
+
+
+def _last_answers(config: RunConfig, longest_prompt: int) -> Spent | None:
+    """What a search takes besides, at most, that its budget ends before it has an answer: then it answers the thoughts
+    that promise most, and at last the problem itself."""
+    if config.search is None or (config.max_search_tokens is None and config.max_search_calls is None):
+        return None
+    n = config.max_nodes_per_level + 1
+    return Spent(n, Usage(n * longest_prompt, 0, n * config.max_answer_tokens))
+
+
+def _within_budget(used: Spent, config: RunConfig) -> Spent:
+    """What a role takes of one problem at most: prompts or replies alone may take up the whole budget of tokens."""
+    if config.search is None:
+        return used
+    calls, tokens = config.max_search_calls, config.max_search_tokens
+    usage = used.usage
+    if tokens is not None:
+        prompts, replies = min(usage.prompt_tokens, tokens), min(usage.completion_tokens, tokens)
+        usage = replace(usage, prompt_tokens=prompts, completion_tokens=replies)
+    return replace(used, replies=used.replies if calls is None else min(used.replies, calls), usage=usage)
 
 
 def _notes(config: RunConfig) -> list[str]:
     notes = [
         "this is a bound: every step taken, every reply as long as allowed, nothing from a cache, no call repeated"
     ]
+    if config.search is not None and config.max_search_tokens is not None:
+        notes.append(
+            f"a problem takes {config.max_search_tokens:,} tokens in all (--max_search_tokens), of prompts and replies "
+            "of every role together; each is told as if it took them alone"
+        )
     if not Path(config.reasoner.model_path).is_dir():
         notes.append(f"tokens of prompts are estimated, {CHARACTERS_PER_TOKEN} characters each")
     if config.high_level_model is not None:
@@ -104,6 +136,8 @@ def _notes(config: RunConfig) -> list[str]:
         }
         if what := " and to ".join(task for task, asked in tasks.items() if asked):
             notes.append(f"what {config.high_level_model.model_name} takes to {what} is not counted")
+    if config.embedding_model is not None:
+        notes.append(f"what {config.embedding_model.model_name} takes to embed is not counted")
     return notes
 
 
@@ -121,6 +155,8 @@ class _DryBackend(Backend):
             lengths: characters of the in-context examples, by thought type.
         """
         super().__init__(model.model_name)
+        self.longest_prompt = 0
+        """In tokens, of thoughts and answers; whoever reads it sets it back."""
         self._lengths = lengths
         self._tokenizer = _tokenizer(model)
 
@@ -146,6 +182,7 @@ class _DryBackend(Backend):
                 Usage(prompt_tokens, 0, allowed),
                 choice_probabilities={choice: _NEXT**rank for rank, choice in enumerate(ranked)},
             )
+        self.longest_prompt = max(self.longest_prompt, prompt_tokens)
         allowed = request.sampling.max_tokens
         # Samples differ, since a search follows what differs alone.
         text = f"{request.sample_index} " + _WORD * (allowed * CHARACTERS_PER_TOKEN // len(_WORD))

@@ -14,7 +14,7 @@ from taxonomy.cli_looking import COMMANDS
 from taxonomy.directory import load_taxonomy
 from taxonomy.errors import TaxonomyError
 from taxonomy.model import Taxonomy, TaxonomyNode
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line, visible
 
 _FILE_WIDTH = 1000
 """Columns where the output is no terminal: nothing is wrapped."""
@@ -65,7 +65,7 @@ def show(tree_path: Path, level: int | None) -> None:
 def _show_level(taxonomy: Taxonomy, level: int) -> None:
     for thought_type in taxonomy.at_level(level):
         size = _size(taxonomy.node(thought_type.node_id))
-        _say(f'"{thought_type.name}"{size}: {_one_line(thought_type.description)}')
+        _say(f'"{thought_type.name}"{size}: {one_line(thought_type.description)}')
 
 
 def _show_tree(taxonomy: Taxonomy) -> None:
@@ -79,7 +79,7 @@ def _show_tree(taxonomy: Taxonomy) -> None:
         if _is_repeated(taxonomy, node):
             branches[node.node_id] = branches[str(node.parent_id)]
             continue
-        line = Text(_one_line(node.label)).append(_size(node) + _levels(taxonomy, node), style="dim")
+        line = Text(one_line(node.label)).append(_size(node) + _levels(taxonomy, node), style="dim")
         tree = branches[node.parent_id].add(line) if node.parent_id is not None else Tree(line)
         branches[node.node_id] = tree
     tree = branches[taxonomy.root.node_id]
@@ -112,11 +112,6 @@ def _levels(taxonomy: Taxonomy, node: TaxonomyNode) -> str:
 
 def _size(node: TaxonomyNode) -> str:
     return "" if node.size is None else f" ({node.size})"
-
-
-def _one_line(text: str) -> str:
-    """White space collapsed after control characters are written out, since some count as white space."""
-    return " ".join(visible(text).split())
 
 
 def _say(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line, visible
 
 if TYPE_CHECKING:
     from taxonomy.looking.diff import NodeChange, TaxonomyDiff
@@ -285,7 +285,7 @@ def _show_diff(found: "TaxonomyDiff") -> None:
     for change, sign in ((Change.REMOVED, "-"), (Change.ADDED, "+"), (Change.MOVED, ">")):
         rows = [row for row in found.nodes if row.change is change]
         for row in rows[:_SHOWN_CHANGES]:
-            _say(f"{sign} {_one_line(row.label)}: {_places(row)}")
+            _say(f"{sign} {one_line(row.label)}: {_places(row)}")
         if len(rows) > _SHOWN_CHANGES:
             _say(f"{sign} and {len(rows) - _SHOWN_CHANGES} more {change.value} (--output)")
     if any(row.shared_chunks for row in found.levels):
@@ -300,7 +300,7 @@ def _places(row: "NodeChange") -> str:
     places = []
     for level, parent in ((row.level_a, row.parent_a), (row.level_b, row.parent_b)):
         if level is not None:
-            under = "the root" if parent is None else f"under {_one_line(parent)!r}"
+            under = "the root" if parent is None else f"under {one_line(parent)!r}"
             places.append(f"level {level}, {under}")
     return " -> ".join(places)
 
@@ -327,10 +327,6 @@ def _json_bytes(content: object) -> bytes:
 def _say_notes(notes: Iterable[str]) -> None:
     for note in notes:
         _say(f"note: {note}", err=True)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())
 
 
 def _say(text: str, *, err: bool = False) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from taxonomy.model import Taxonomy, TaxonomyNode
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +97,7 @@ def tree_figure(taxonomy: Taxonomy, sizes: Mapping[str, int]) -> "Figure":
 
 def wrapped(text: str, characters: int, lines: int) -> str:
     """The text on at most so many lines, shortened with "...", control characters written out."""
-    return textwrap.fill(" ".join(visible(text).split()), characters, max_lines=lines, placeholder="...")
+    return textwrap.fill(one_line(text), characters, max_lines=lines, placeholder="...")
 
 
 def _box_text(node: TaxonomyNode, sizes: Mapping[str, int]) -> str:

@@ -12,3 +12,9 @@ def visible(text: str) -> str:
     """The text with its control characters but newline and tab written out: ESC as `\\x1b`, in four
     characters."""
     return text.translate(_WRITTEN_OUT)
+
+
+def one_line(text: str) -> str:
+    """The text in a line: white space collapsed after control characters are written out, since some count as white
+    space."""
+    return " ".join(visible(text).split())

@@ -1,17 +1,13 @@
-"""Runs sessions of one run in forked processes, for whoever kills them.
-
-Everything slow to import is imported once, here; every session is then a process of its own that is there within
-milliseconds. Each line on stdin begins a session; the answer is its process id, and when it has ended, its status.
-"""
+"""Sessions of one run; see `killing`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 import openai.resources.chat.completions  # noqa: F401 - a first call would import it
+from killing import run_sessions
 from scripted_run import config_for
 
 from hierarchical_reasoning.assembly import assemble
@@ -45,17 +41,7 @@ async def session(config: RunConfig) -> None:
 def main() -> None:
     config = config_of(Path(sys.argv[1]), sys.argv[2])
     assemble(config)  # for what it imports when it is called
-    for _ in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            os.close(0)
-            asyncio.run(session(config))
-            os._exit(0)
-        sys.stdout.write(f"{process}\n")
-        sys.stdout.flush()
-        _, status = os.waitpid(process, 0)
-        sys.stdout.write(f"{status}\n")
-        sys.stdout.flush()
+    run_sessions(lambda line: asyncio.run(session(config)))
 
 
 if __name__ == "__main__":

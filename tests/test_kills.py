@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import random
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +13,7 @@ from pathlib import Path
 
 import kill_driver
 import pytest
+from killing import asked, driver, settled, some_moment
 from scripted_run import write_problems
 from test_hosted_runs import reply
 
@@ -58,61 +54,16 @@ def finished_in(directory: Path) -> list[str]:
     ]
 
 
-def settled(server: ScriptedServer, first: int) -> tuple[Call, ...]:
-    """The calls from the first on, when none is in flight any more."""
-    deadline = time.monotonic() + 10
-    while True:
-        n = len(server.calls)
-        time.sleep(0.01)
-        if n == len(server.calls) and all(call.ended is not None for call in server.calls[first:]):
-            return tuple(server.calls[first:])
-        assert time.monotonic() < deadline
-
-
-def wait_for_some_moment(server: ScriptedServer, process: int, rng: random.Random) -> None:
-    """Now and then while the session starts, and else some calls later."""
-    if rng.random() < 0.3:
-        time.sleep(rng.uniform(0, 0.2))
-        return
-    n = len(server.calls) + rng.randrange(1, 16)
-    deadline = time.monotonic() + 60
-    while len(server.calls) < n:
-        time.sleep(0.0005)
-        assert time.monotonic() < deadline, process
-    time.sleep(rng.uniform(0, 0.005))
-
-
 def killed_again_and_again(directory: Path, server: ScriptedServer) -> list[Session]:
     rng = random.Random(0)
     sessions = []
-    tests = Path(__file__).parent
-    driver = subprocess.Popen(
-        [sys.executable, str(tests / "kill_driver.py"), str(directory), server.base_url],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tests.parent), str(tests)])},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with driver:
-        assert driver.stdin is not None
-        assert driver.stdout is not None
+    with driver(Path(__file__).with_name("kill_driver.py"), str(directory), server.base_url) as running:
         for number in range(KILLS + 1):
             before, first = frozenset(finished_in(directory)), len(server.calls)
-            driver.stdin.write("begin\n")
-            driver.stdin.flush()
-            process = int(driver.stdout.readline())
-            if number < KILLS:
-                wait_for_some_moment(server, process, rng)
-                os.kill(process, signal.SIGKILL)
-            status = int(driver.stdout.readline())
-            assert os.waitstatus_to_exitcode(status) == (-signal.SIGKILL if number < KILLS else 0)
+            kill_when = some_moment(server, rng) if number < KILLS else None
+            assert running.session(kill_when=kill_when) == (-signal.SIGKILL if number < KILLS else 0)
             sessions.append(Session(before, settled(server, first)))
-        driver.stdin.close()
     return sessions
-
-
-def asked(call: Call) -> str:
-    return json.dumps(call.body, sort_keys=True)
 
 
 def check_nothing_was_asked_in_vain(sessions: list[Session]) -> None:

@@ -8,6 +8,7 @@ import click
 
 from hierarchical_reasoning.assets import ASSETS
 from hierarchical_reasoning.cli.failures import reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.sample_tasks import stages
 from hierarchical_reasoning.sample_tasks.family_problems import ALL_FAMILIES, write_families
@@ -15,7 +16,7 @@ from hierarchical_reasoning.sample_tasks.family_problems import ALL_FAMILIES, wr
 STAGES = ("problems", "rollouts", "taxonomy", "model")
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=COMMAND_CONTEXT)
 @click.argument("stage", nargs=-1, type=click.Choice(STAGES))
 @click.option(
     "--output",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from hierarchical_reasoning.cli.failures import Broken, Interrupted, reported, until_interrupted
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedOption, ReasoningCommand
 from hierarchical_reasoning.cli.run import run
 from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.cli.shared_options import with_options
@@ -38,6 +39,11 @@ _NOT_HERE = {
     "vanilla_baseline",
 }
 """Options of the main command that are arms here, or have a meaning of their own."""
+_SAID = {
+    "cache_dir": "Where replies are kept. [default: cache, in --output]",
+    "retry_errors": "Make attempts again that ended in an error, when the study goes on. [default: retry_errors]",
+}
+"""Help of options that mean something else here."""
 _study = partial(click.option, cls=GroupedOption, group="Study")
 _doing = partial(click.option, cls=GroupedOption, group="How it is done")
 _path = click.Path(path_type=Path)
@@ -48,10 +54,20 @@ class _CompareCommand(ReasoningCommand):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.params += [option for option in run.params if option.name not in _NOT_HERE]
+        self.params += [_here(option) for option in run.params if option.name not in _NOT_HERE]
 
 
-@click.command(cls=_CompareCommand, context_settings=REASONING_CONTEXT)
+def _here(option: click.Parameter) -> click.Parameter:
+    """The option with the help that is true of a study."""
+    if option.name not in _SAID:
+        return option
+    copied = copy(option)
+    assert isinstance(copied, click.Option)
+    copied.help = _SAID[option.name]
+    return copied
+
+
+@click.command(cls=_CompareCommand, context_settings=COMMAND_CONTEXT)
 @_study("--output", type=_path, required=True, help="Directory of the study; one that was begun goes on.")
 @_study(
     "--arms",
@@ -114,16 +130,16 @@ def compare(
 
     with reported():
         slurm, submit = taken_slurm(flags)
-        _one_of(
-            {
-                "--shard": shard,
-                "--create": create,
-                "--merge": merge,
-                "--dry_run": dry_run,
-                "--launcher slurm": slurm,
-            }
-        )
-        _one_of({"--launcher slurm": slurm, "--processes": processes})
+        instead = {
+            "--shard": shard,
+            "--create": create,
+            "--merge": merge,
+            "--dry_run": dry_run,
+            "--launcher slurm": slurm,
+        }
+        _one_of(instead)
+        for flag, value in instead.items():
+            _one_of({flag: value, "--processes": processes})
         files, display = StudyFiles(output), CompareDisplay()
         if shard is not None:
             _do_shard(files, Shard.parse(shard), _shard_settings(arms, config, flags), display)
@@ -227,12 +243,16 @@ def _do(
 
 
 def _do_shard(files: StudyFiles, shard: Shard, changes: dict[str, Any], display: CompareDisplay) -> None:
+    from hierarchical_reasoning.cli.compare_display import SECONDS_BETWEEN_LINES_OF_A_SHARD
     from hierarchical_reasoning.compare.work import run_shard
 
     stop = Stop()
 
     async def work() -> None:
-        finished = await run_shard(files.directory, shard, changes=changes, stop=stop, serve=_served(display))
+        async with display.watching(files, SECONDS_BETWEEN_LINES_OF_A_SHARD):
+            finished = await run_shard(
+                files.directory, shard, changes=changes, stop=stop, serve=_served(display)
+            )
         display.shard_done(shard, finished)
 
     message = f"interrupted; what is finished is kept, go on with: {_go_on(files)} --shard {shard}"

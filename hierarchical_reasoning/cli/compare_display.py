@@ -16,7 +16,6 @@ from rich.text import Text
 from hierarchical_reasoning.cli.figures import cost_text
 from hierarchical_reasoning.compare.status import ArmStatus, StudyStatus, StudyWatch, study_status
 from hierarchical_reasoning.compare.summary import footnotes, table
-from hierarchical_reasoning.results.intervals import wilson_interval
 from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 _SECONDS_BETWEEN_LINES = 10.0
+SECONDS_BETWEEN_LINES_OF_A_SHARD = 60.0
+"""Whose log is kept, as a rule, and one of many."""
 
 
 class CompareDisplay:
@@ -74,10 +75,17 @@ class CompareDisplay:
         return bool(study_status(files.directory).waiting)
 
     @asynccontextmanager
-    async def watching(self, files: StudyFiles) -> AsyncIterator[None]:
-        """Show how far the study is while the block runs, whatever processes are at it."""
+    async def watching(
+        self, files: StudyFiles, every_s: float = _SECONDS_BETWEEN_LINES
+    ) -> AsyncIterator[None]:
+        """Show how far the study is while the block runs, whatever processes are at it.
+
+        Args:
+            every_s: between two lines, where there is no terminal.
+        """
         watch = StudyWatch(files.directory)
-        shown = _Live(self._console, watch.now()) if self._console.is_terminal else _Lines(self, watch.now())
+        live = self._console.is_terminal
+        shown = _Live(self._console, watch.now()) if live else _Lines(self, watch.now(), every_s)
 
         async def look() -> None:
             while True:
@@ -135,7 +143,7 @@ class CompareDisplay:
     def status(self, files: StudyFiles, status: StudyStatus) -> None:
         """How far a study is."""
         arms = Table(title=f"{files.directory}", title_justify="left")
-        for heading in ("arm", "done", "failed", "owed", "accuracy"):
+        for heading in ("arm", "done", "failed", "owed", "right so far"):
             arms.add_column(heading, justify="left" if heading == "arm" else "right")
         for arm in status.arms:
             cells = f"{arm.done:,} of {arm.n:,}", f"{arm.errors:,}", f"{arm.owed:,}", accuracy_of(arm)
@@ -190,16 +198,17 @@ class _Live:
 class _Lines:
     """A line now and then."""
 
-    def __init__(self, display: CompareDisplay, first: StudyStatus) -> None:
+    def __init__(self, display: CompareDisplay, first: StudyStatus, every_s: float) -> None:
         self._display = display
         self._begun, self._first = time.monotonic(), first.done
-        self._next = self._begun + _SECONDS_BETWEEN_LINES
+        self._every_s = every_s
+        self._next = self._begun + every_s
 
     def show(self, status: StudyStatus, *, last: bool = False) -> None:
         now = time.monotonic()
         if now < self._next and not last:
             return
-        self._next = now + _SECONDS_BETWEEN_LINES
+        self._next = now + self._every_s
         arms = "; ".join(f"{arm.label} {arm.done:,}/{arm.n:,}, {accuracy_of(arm)}" for arm in status.arms)
         left = "" if last else self._left(status, now)
         self._display.line(f"{status.done:,}/{counted(status.n, 'attempt')}{left}: {arms}")
@@ -216,8 +225,5 @@ class _Lines:
 
 
 def accuracy_of(arm: ArmStatus) -> str:
-    """So far, with half the width of its interval."""
-    if not arm.graded:
-        return "-"
-    low, high = wilson_interval(arm.correct, arm.graded)
-    return f"{100 * arm.correct / arm.graded:.1f} ± {50 * (high - low):.1f} %"
+    """Of all attempts so far, samples that vote included; the merge has the figures of problems, with intervals."""
+    return f"{100 * arm.correct / arm.graded:.1f} %" if arm.graded else "-"

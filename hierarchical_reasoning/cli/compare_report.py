@@ -7,15 +7,12 @@ from pathlib import Path
 import click
 
 from hierarchical_reasoning.cli.failures import reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 from hierarchical_reasoning.wording import counted
 
 
 @click.command(
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    }
+    context_settings=COMMAND_CONTEXT,
 )
 @click.argument("study_dir", type=click.Path(path_type=Path))
 @click.option(

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hierarchical_reasoning.cli.failures import Broken, reported
-from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedCommand, GroupedOption
 from hierarchical_reasoning.config import RunConfig
 
 _option = partial(click.option, cls=GroupedOption, group="As for run")
@@ -18,10 +18,7 @@ _option = partial(click.option, cls=GroupedOption, group="As for run")
 
 @click.command(
     cls=GroupedCommand,
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-    },
+    context_settings=COMMAND_CONTEXT,
 )
 @_option("--llm_framework", help="Backend of the model to ask.")
 @_option("--model_name", help="Model to ask. [default: the bundled model]")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hierarchical_reasoning.cli.failures import reported, until_interrupted
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedCommand, GroupedOption
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedCommand, GroupedOption
 from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.cli.shared_options import (
     FRAMEWORKS,
@@ -52,7 +52,7 @@ def evaluate() -> None:
     """Measure a model as published numbers are made."""
 
 
-@evaluate.command(cls=GroupedCommand, context_settings=REASONING_CONTEXT)
+@evaluate.command(cls=GroupedCommand, context_settings=COMMAND_CONTEXT)
 @_data(
     "--input_file",
     type=_path,

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,20 @@ def until_interrupted(
         raise Interrupted(message) from None
 
 
+def mistakes(error: pydantic.ValidationError, flags: Mapping[str, str] | None = None) -> str:
+    """What is wrong with settings, in a line.
+
+    Args:
+        flags: of settings that are not named as their flag is, without dashes.
+    """
+    said = []
+    for each in error.errors():
+        message = each["msg"].removeprefix("Value error, ")
+        name = str(each["loc"][0]) if each["loc"] else ""
+        said.append(f"--{(flags or {}).get(name, name)} {each['input']!r}: {message}" if name else message)
+    return "; ".join(said)
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn the errors of the packages, and those of the system, into failures of the command.
@@ -99,10 +113,7 @@ def reported() -> Iterator[None]:
     except (UsageError, TaxonomyError, PermanentError) as error:
         raise UserMistake(str(error)) from error
     except pydantic.ValidationError as error:
-        problems = (
-            f"--{e['loc'][0]} {e['input']!r}: {e['msg']}" if e["loc"] else e["msg"] for e in error.errors()
-        )
-        raise UserMistake("; ".join(problems)) from error
+        raise UserMistake(mistakes(error)) from error
     except BackendError as error:
         raise Broken(f"{type(error).__name__}: {error}") from error
     except ProcessFailedError as error:

@@ -14,7 +14,7 @@ import click
 
 from hierarchical_reasoning.cli.failures import reported, until_interrupted
 from hierarchical_reasoning.cli.figures import accuracy_text, visible_cell
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, ReasoningCommand
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, ReasoningCommand
 from hierarchical_reasoning.errors import ConfigError, OutputError, ReasoningError
 from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.wording import counted
@@ -32,7 +32,7 @@ _STDOUT = Path("-")
 _path = click.Path(path_type=Path)
 
 
-@click.command(cls=ReasoningCommand, context_settings=REASONING_CONTEXT)
+@click.command(cls=ReasoningCommand, context_settings=COMMAND_CONTEXT)
 @click.argument("file", type=_path)
 @click.option(
     "--ground_truth_format",

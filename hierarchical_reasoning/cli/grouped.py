@@ -36,12 +36,12 @@ class ReasoningCommand(GroupedCommand):
         return super().parse_args(ctx, joined_words(args, "--ground_truth_format"))
 
 
-REASONING_CONTEXT = {
+COMMAND_CONTEXT = {
     "help_option_names": ["-h", "--help"],
     "token_normalize_func": lambda token: token.replace("-", "_"),
     "max_content_width": 110,
 }
-"""What such a command is made with."""
+"""What a command is made with: `-h`, dashes for underscores in flags, and help as wide as its tables."""
 
 
 def joined_words(arguments: list[str], option: str) -> list[str]:

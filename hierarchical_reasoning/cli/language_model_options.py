@@ -23,6 +23,7 @@ from hierarchical_reasoning.cli.training_options import TrainingOptions
 from hierarchical_reasoning.search.settings import SearchName
 from hierarchical_reasoning.training.config import Aggregation
 from hierarchical_reasoning.training.language_model.config import (
+    KL_IN_REWARD,
     CreditName,
     EstimatorName,
     ExplorerName,
@@ -365,7 +366,13 @@ class LanguageModelOptions(TrainingOptions):
             _loss(
                 "--kl_coeff",
                 type=float,
-                help=f"Weight of the KL to the model at the start. {self.default('kl_coeff')}",
+                help="Weight of the KL to the model at the start. "
+                f"[default: 0; {KL_IN_REWARD} with --kl_in_reward]",
+            ),
+            _loss(
+                "--kl_in_reward/--no_kl_in_reward",
+                default=None,
+                help="Take the KL off an answer's reward, before credit is given, instead of adding it to the loss.",
             ),
         )
 

@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from hierarchical_reasoning.cli.failures import reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 from hierarchical_reasoning.errors import UsageError
 from hierarchical_reasoning.problems import ShapeName
 from hierarchical_reasoning.wording import counted
@@ -20,11 +21,7 @@ _DECIMAL = re.compile(r"[0-9]{0,9}\.?[0-9]{1,18}")
 
 @click.command(
     name="prepare-data",
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    },
+    context_settings=COMMAND_CONTEXT,
 )
 @click.argument("file", type=_path)
 @click.option("--output", type=_path, required=True, help="Directory to write into.")

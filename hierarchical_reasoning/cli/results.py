@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from hierarchical_reasoning.cli.failures import UserMistake, reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 from hierarchical_reasoning.cli.results_view import (
     Row,
     differing_line,
@@ -48,11 +49,7 @@ _FILE_WIDTH = 400
 
 
 @click.command(
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    }
+    context_settings=COMMAND_CONTEXT,
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(

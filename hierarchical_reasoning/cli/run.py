@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from hierarchical_reasoning.cli.failures import reported, until_interrupted
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedOption, ReasoningCommand
 from hierarchical_reasoning.cli.search_options import SEARCH
 from hierarchical_reasoning.cli.serving import refuse_scripted, served
 from hierarchical_reasoning.cli.shared_options import (
@@ -50,7 +50,7 @@ def _default(name: str) -> Any:
 
 @click.command(
     cls=ReasoningCommand,
-    context_settings=REASONING_CONTEXT,
+    context_settings=COMMAND_CONTEXT,
 )
 @_data(
     "--input_file",

@@ -9,16 +9,14 @@ import sys
 import click
 
 from hierarchical_reasoning.cli.failures import reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 
 _DEFAULT_GRACE_S = 225.0
 _DEFAULT_REQUEUES = 20
 
 
 @click.command(
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-    }
+    context_settings=COMMAND_CONTEXT,
 )
 @click.option(
     "--grace",

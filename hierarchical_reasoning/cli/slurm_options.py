@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from pydantic import ValidationError
 
+from hierarchical_reasoning.cli.failures import mistakes
 from hierarchical_reasoning.cli.grouped import GroupedOption
 from hierarchical_reasoning.errors import ConfigError
 
@@ -93,7 +95,10 @@ def taken_slurm(flags: dict[str, Any]) -> tuple[SlurmSettings | None, bool]:
     if launcher == "slurm":
         from hierarchical_reasoning.compare.launch import slurm_settings
 
-        return slurm_settings(file, {_NAMES[name]: value for name, value in given.items()}), not no_submit
+        try:
+            return slurm_settings(file, {_NAMES[name]: value for name, value in given.items()}), not no_submit
+        except ValidationError as error:
+            raise ConfigError(mistakes(error, {name: flag for flag, name in _NAMES.items()})) from error
     others = [*given, *(["slurm"] if file else []), *(["no_submit"] if no_submit else [])]
     if others:
         raise ConfigError(f"--{others[0]} is for --launcher slurm, which was not given")

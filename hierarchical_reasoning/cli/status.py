@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 
 from hierarchical_reasoning.cli.failures import reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(context_settings=COMMAND_CONTEXT)
 @click.argument("directory", type=click.Path(path_type=Path))
 def status(directory: Path) -> None:
     """Show how far the study in DIRECTORY is: arms and shards, what is done, failed and owed."""

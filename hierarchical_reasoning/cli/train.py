@@ -9,6 +9,7 @@ from hierarchical_reasoning.cli.train_hato import hato
 from hierarchical_reasoning.cli.train_language_model import run, tree
 from hierarchical_reasoning.cli.train_meta import meta
 from hierarchical_reasoning.cli.train_report import report
+from hierarchical_reasoning.cli.train_values import values
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -16,5 +17,5 @@ def train() -> None:
     """Train a planner, or a language model, on what its rollouts achieved."""
 
 
-for command in (grpo, run, tree, hato, meta, report):
+for command in (grpo, run, tree, hato, meta, values, report):
     train.add_command(command)

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import click
 
 from hierarchical_reasoning.cli.failures import reported
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedOption, ReasoningCommand
 from hierarchical_reasoning.cli.serving import refuse_scripted
 from hierarchical_reasoning.cli.shared_options import (
     FRAMEWORKS,
@@ -46,7 +46,7 @@ _default = _OPTIONS.default
 
 @click.command(
     cls=ReasoningCommand,
-    context_settings=REASONING_CONTEXT,
+    context_settings=COMMAND_CONTEXT,
 )
 @with_options(*_OPTIONS.data())
 @with_options(*WHICH_PROBLEMS)

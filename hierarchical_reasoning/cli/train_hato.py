@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hierarchical_reasoning.cli.failures import reported
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedOption, ReasoningCommand
 from hierarchical_reasoning.cli.language_model_options import LanguageModelOptions
 from hierarchical_reasoning.cli.train_language_model import given_settings
 from hierarchical_reasoning.cli.training_run import train_language_model_at_terminal
@@ -27,7 +27,7 @@ _OPTIONS = LanguageModelOptions(
 )
 
 
-@click.command(cls=ReasoningCommand, context_settings=REASONING_CONTEXT)
+@click.command(cls=ReasoningCommand, context_settings=COMMAND_CONTEXT)
 @_OPTIONS.command(
     _how(
         "--config",

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from hierarchical_reasoning.cli.failures import reported
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption, ReasoningCommand
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedOption, ReasoningCommand
 from hierarchical_reasoning.cli.language_model_options import LanguageModelOptions
 from hierarchical_reasoning.cli.training_run import train_language_model_at_terminal
 from hierarchical_reasoning.reasoning_config import BUNDLED
@@ -34,7 +34,7 @@ _ALIASES = {
 """Of `train tree`, the names that its published command has."""
 
 
-@click.command(cls=ReasoningCommand, context_settings=REASONING_CONTEXT)
+@click.command(cls=ReasoningCommand, context_settings=COMMAND_CONTEXT)
 @_OF_RUN.command(
     *_OF_RUN.how(),
     *_OF_RUN.preset(),
@@ -69,7 +69,7 @@ def run(resume: bool, report_to: tuple[str, ...], config: Path | None, **setting
         _train(resume, given, notes)
 
 
-@click.command(cls=ReasoningCommand, context_settings=REASONING_CONTEXT)
+@click.command(cls=ReasoningCommand, context_settings=COMMAND_CONTEXT)
 @_OF_TREE.command(
     _model("--dataset", type=_path, help="As --data_file."),
     _model("--torch_dtype", type=click.Choice(("bfloat16", "float32")), help="As --bf16, --no_bf16."),

@@ -10,7 +10,7 @@ import click
 from click.core import ParameterSource
 
 from hierarchical_reasoning.cli.failures import Broken, reported, until_interrupted
-from hierarchical_reasoning.cli.grouped import REASONING_CONTEXT, GroupedOption
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedOption
 from hierarchical_reasoning.cli.shared_options import with_options
 from hierarchical_reasoning.cli.words_options import WordsCommand
 from hierarchical_reasoning.problems import ShapeName
@@ -150,7 +150,7 @@ _RUNNING = (
 )
 
 
-@click.command(cls=WordsCommand, context_settings=REASONING_CONTEXT)
+@click.command(cls=WordsCommand, context_settings=COMMAND_CONTEXT)
 @with_options(*_META, *_FAMILIES, *_MODEL, *_RUNNING)
 def meta(resume: bool, **settings: Any) -> None:
     """Learn a start across families of problems (Reptile or MAML), and measure it on a family that it never met.

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from hierarchical_reasoning.cli.failures import UserMistake, reported
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
 
@@ -24,11 +25,7 @@ _FILE_WIDTH = 160
 
 
 @click.command(
-    context_settings={
-        "help_option_names": ["-h", "--help"],
-        "token_normalize_func": lambda token: token.replace("-", "_"),
-        "max_content_width": 110,
-    }
+    context_settings=COMMAND_CONTEXT,
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--id", "problem_id", metavar="ID", help="Show the trees of this problem, node by node.")

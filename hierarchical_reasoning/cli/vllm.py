@@ -15,7 +15,7 @@ from typing import Any, get_args
 import click
 
 from hierarchical_reasoning.cli.failures import Broken, UserMistake, reported, until_interrupted
-from hierarchical_reasoning.cli.grouped import GroupedCommand, GroupedOption
+from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT, GroupedCommand, GroupedOption
 from llm_backends.vllm_server import (
     DEFAULT_MODEL,
     DEFAULT_PORT,
@@ -38,11 +38,6 @@ _model = partial(click.option, cls=GroupedOption, group="Model")
 _gpu = partial(click.option, cls=GroupedOption, group="GPUs and memory")
 _running = partial(click.option, cls=GroupedOption, group="Running")
 _path = click.Path(path_type=Path)
-_CONTEXT = {
-    "help_option_names": ["-h", "--help"],
-    "token_normalize_func": lambda token: token.replace("-", "_"),
-    "max_content_width": 110,
-}
 _PROGRESS_EVERY_S = 5.0
 _PROGRESS_WIDTH = 140
 _LOG_POLL_S = 0.5
@@ -53,7 +48,7 @@ def vllm() -> None:
     """Start, check and stop vLLM servers."""
 
 
-@vllm.command(cls=GroupedCommand, context_settings=_CONTEXT)
+@vllm.command(cls=GroupedCommand, context_settings=COMMAND_CONTEXT)
 @_model(
     "--model", help=f"A directory, or a name on Hugging Face. [default: VLLM_MODEL, else {DEFAULT_MODEL}]"
 )
@@ -122,7 +117,7 @@ def start(
         )
 
 
-@vllm.command(context_settings=_CONTEXT)
+@vllm.command(context_settings=COMMAND_CONTEXT)
 @click.option("--port", type=int, help="Of the server that is to be stopped.")
 @click.option("--kill_all", "--all", "kill_all", is_flag=True, help="Stop all servers that we started.")
 @click.option(
@@ -145,7 +140,7 @@ def stop(port: int | None, kill_all: bool, grace_s: float) -> None:
             click.echo("no server of ours runs" if port is None else f"no server of ours is on port {port}")
 
 
-@vllm.command(context_settings=_CONTEXT)
+@vllm.command(context_settings=COMMAND_CONTEXT)
 @click.option("--port", type=int, help=f"Of a server on this machine. [default: {DEFAULT_PORT}]")
 @click.option("--base_url", help="Of a server anywhere. [default: VLLM_BASE_URL, unless --port is given]")
 @click.option(
@@ -168,7 +163,7 @@ def check(port: int | None, base_url: str | None, timeout_s: float) -> None:
             raise Broken(f"{checked.base_url} cannot be used as it is; see the step that failed")
 
 
-@vllm.command(context_settings=_CONTEXT)
+@vllm.command(context_settings=COMMAND_CONTEXT)
 @click.option("--port", type=int, help="Of the server. [default: the log that was written to last]")
 @click.option("--follow", "-f", is_flag=True, help="Go on as it grows, until Ctrl-C.")
 @click.option("--lines", "-n", type=click.IntRange(min=0), default=50, show_default=True)

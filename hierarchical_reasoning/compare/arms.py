@@ -20,6 +20,7 @@ NAMES = (
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
 _MAJORITY = re.compile(r"maj@(\d+)")
+_OF_A_TWIN = re.compile(r"(.+\.)?maj@\d+")
 _LEVELS = re.compile(r"(\d+)-(\d+)")
 
 
@@ -57,6 +58,10 @@ def arm_of(name: str, settings: Mapping[str, Any], levels: Sequence[int]) -> Arm
         given.setdefault("vanilla_baseline", True)
         if given["vanilla_baseline"] is not True:
             raise ConfigError(f"arm {name}: votes are taken over vanilla samples; leave vanilla_baseline out")
+    if _OF_A_TWIN.fullmatch(name) and (name, given) != (f"maj@{votes}", {"vanilla_baseline": True}):
+        raise ConfigError(
+            f"arm {name}: compute-matched baselines have such names, as majority votes of K samples; give it another"
+        )
     known = set(RunConfig.model_fields) - OF_THE_STUDY
     for key in given:
         if key in OF_THE_STUDY:

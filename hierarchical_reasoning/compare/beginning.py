@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
 
 from hierarchical_reasoning.assembly import Run, assemble
-from hierarchical_reasoning.compare.arms import VANILLA, arm_of, arms_named, check_names, with_baselines
+from hierarchical_reasoning.compare.arms import (
+    VANILLA,
+    arm_of,
+    arms_named,
+    check_names,
+    nearest,
+    with_baselines,
+)
 from hierarchical_reasoning.compare.layout import StudyFiles
 from hierarchical_reasoning.compare.plan import (
     ArmPlan,
@@ -16,6 +25,7 @@ from hierarchical_reasoning.compare.plan import (
     StudyProblem,
     StudyProblems,
     Unit,
+    no_study,
     read_record,
     read_study_problems,
     recorded,
@@ -28,6 +38,9 @@ from hierarchical_reasoning.journal.lines import as_json
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.reasoning_parts import no_examples
 from taxonomy import load_taxonomy
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 BUNDLED_CONCURRENCY = 128
 """Problems in flight with the bundled model, which is so small that many together take little more time than one."""
@@ -86,28 +99,32 @@ def begin(files: StudyFiles, asked: Asked) -> Begun:
         _check_problems(files, plan, problems)
         if plan != before:
             write_record(files.plan, plan)
-    return Begun(plan, tuple(notes), begun.added)
+    return Begun(plan, (*notes, *_levels_not_given(plan, added)), begun.added)
+
+
+def _levels_not_given(plan: StudyPlan, arms: Sequence[ArmPlan]) -> list[str]:
+    """Of arms with thought types, of which nobody said what level they are of."""
+    without = [arm for arm in arms if "label_level" not in arm.settings]
+    configs = [(arm.name, plan.config(arm)) for arm in without]
+    return [
+        f"arm {name} has thought types of level {config.label_level}, since it names none (level: N)"
+        for name, config in configs
+        if not config.vanilla_baseline and config.planner != "untyped"
+    ]
 
 
 def planned(files: StudyFiles, asked: Asked) -> Begun:
     """As `begin`, of a study that is only thought of: nothing is written down."""
     before = read_record(files.plan, StudyPlan)
-    if before is None:
-        _check_first(asked, files)
+    if before is None and not asked.arms:
+        raise no_study(files)
     plan = _new_plan(files, asked) if before is None else _grown_plan(before, asked)
     known = () if before is None else before.arms
     return Begun(plan, (), tuple(arm.name for arm in plan.arms if arm not in known))
 
 
-def _check_first(asked: Asked, files: StudyFiles) -> None:
-    if not asked.arms:
-        raise ConfigError(
-            f"--output {files.directory} holds no study; begin one with --arms, as in --arms vanilla,0,1,2,3"
-        )
-
-
 def _new_plan(files: StudyFiles, asked: Asked) -> StudyPlan:
-    config = RunConfig(**{"cache_dir": files.cache, **asked.settings})
+    config = _config({"cache_dir": files.cache, **asked.settings})
     if config.vanilla_baseline:
         raise ConfigError("--vanilla_baseline is an arm of a study: --arms vanilla")
     arms = _arms(asked, config, matched=asked.matched is not False)
@@ -122,7 +139,7 @@ def _new_plan(files: StudyFiles, asked: Asked) -> StudyPlan:
     names = [arm.name for arm in arms]
     usual = VANILLA if VANILLA in names else names[0]
     plan = plan.model_copy(update={"baseline": asked.baseline or usual})
-    if "max_concurrency" not in asked.settings and _is_bundled(plan):
+    if "max_concurrency" not in asked.settings and plan.is_of_bundled_model:
         plan = plan.model_copy(update={"settings": settings | {"max_concurrency": BUNDLED_CONCURRENCY}})
     return _checked(plan)
 
@@ -135,7 +152,7 @@ def _grown_plan(plan: StudyPlan, asked: Asked) -> StudyPlan:
             f"the study was begun with another unit (--matched_by: {plan.matched_by} before, {own['matched_by']} now); "
             "leave it out, or begin another study with another --output"
         )
-    common = RunConfig(**settings)
+    common = _config(settings)
     matched = own.get("matched", plan.matched)
     wanted = _arms(asked, common, matched=matched, existing=plan.arms) if asked.arms or matched else []
     known = {arm.name: arm for arm in plan.arms}
@@ -150,13 +167,33 @@ def _grown_plan(plan: StudyPlan, asked: Asked) -> StudyPlan:
     return _checked(StudyPlan.model_validate(changed.model_dump()))
 
 
+def _config(settings: Mapping[str, Any], arm: str | None = None) -> RunConfig:
+    """Settings of all arms, or of one; raises ConfigError for what is no setting, or cannot be its value."""
+    try:
+        return RunConfig(**settings)
+    except ValidationError as error:
+        told = "; ".join(_mistake(each, arm) for each in error.errors())
+        raise ConfigError(told if arm is None else f"arm {arm}: {told}") from error
+
+
+def _mistake(error: ErrorDetails, arm: str | None) -> str:
+    if not error["loc"]:
+        return error["msg"]
+    name = str(error["loc"][0])
+    if error["type"] == "extra_forbidden":
+        return f"there is no setting {name!r}{nearest(name, RunConfig.model_fields)}"
+    if arm is None:
+        return f"--{name} {error['input']!r}: {error['msg']}"
+    return f"{'level' if name == 'label_level' else name} is {error['input']!r}: {error['msg']}"
+
+
 def _told(arm: ArmPlan) -> tuple[object, ...]:
     return arm.settings, arm.votes, arm.of
 
 
 def _checked_settings(plan: StudyPlan, given: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of all arms with those that may change changed."""
-    now = recorded(RunConfig(**{"cache_dir": plan.settings["cache_dir"], **given}))
+    now = recorded(_config({"cache_dir": plan.settings["cache_dir"], **given}))
     differing = [name for name in given if now[name] != plan.settings[name]]
     if fixed := [name for name in differing if name not in HOW_DONE]:
         named = "; ".join(f"--{name}: {plan.settings[name]} before, {now[name]} now" for name in fixed)
@@ -164,7 +201,7 @@ def _checked_settings(plan: StudyPlan, given: Mapping[str, Any]) -> dict[str, An
             f"the study was begun with other settings ({named}); leave them out, or begin another study with another "
             "--output"
         )
-    usual = {"retry_errors": now["retry_errors"]}  # of this session, not of the study
+    usual = {"retry_errors": now["retry_errors"]}  # as it is asked now, whatever was asked before
     return plan.settings | usual | {name: now[name] for name in differing}
 
 
@@ -185,7 +222,7 @@ def _arms(
 
 def _recorded(arm: ArmPlan, common: RunConfig) -> ArmPlan:
     """The arm with its settings as a plan has them."""
-    now = recorded(RunConfig(**common.model_dump() | arm.settings))
+    now = recorded(_config(common.model_dump() | arm.settings, arm.name))
     return arm.model_copy(update={"settings": {name: now[name] for name in arm.settings}})
 
 
@@ -256,7 +293,3 @@ def _problem(problem: Problem) -> StudyProblem:
     if isinstance(difficulty, bool) or not isinstance(difficulty, str | int | float):
         difficulty = None
     return StudyProblem(id=problem.id, category=problem.category, difficulty=difficulty)
-
-
-def _is_bundled(plan: StudyPlan) -> bool:
-    return all(plan.config(arm).is_bundled_model for arm in plan.arms)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hierarchical_reasoning.compare.statistics import ArmRecord, PairedResult
+from hierarchical_reasoning.compare.report.tables import result_row
+from hierarchical_reasoning.compare.statistics import ArmRecord
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.results.intervals import Accuracy, Estimate
 from hierarchical_reasoning.results.reader import to_frame
@@ -38,11 +39,11 @@ def comparisons_frame(record: StudyRecord) -> pd.DataFrame:
     """A row a comparison, errors counted as not solved; the columns with `completed_` leave errors out."""
     rows = []
     for one, text in zip(record.statistics.comparisons, record.sentences, strict=True):
-        completed = {f"completed_{name}": value for name, value in _paired(one.completed).items()}
+        completed = {f"completed_{name}": value for name, value in result_row(one.completed).items()}
         named = {"arm": one.arm, "baseline": one.baseline}
         ratio = None if one.token_ratio is None else one.token_ratio.value
         besides = {"token_ratio": ratio, "left_out": one.left_out, "sentence": text}
-        rows.append({**named, **_paired(one.counting_errors), **completed, **besides})
+        rows.append({**named, **result_row(one.counting_errors), **completed, **besides})
     return _pandas().DataFrame(rows)
 
 
@@ -67,23 +68,6 @@ def _interval(name: str, found: Accuracy | Estimate | None) -> dict[str, Any]:
     if found is None:
         return {name: None, f"{name}_low": None, f"{name}_high": None}
     return {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-
-
-def _paired(result: PairedResult) -> dict[str, Any]:
-    significance = result.significance
-    return {
-        "difference": result.difference.value,
-        "low": result.difference.low,
-        "high": result.difference.high,
-        "n": result.difference.n,
-        "better": result.better,
-        "worse": result.worse,
-        "test": None if significance is None else significance.raw.test,
-        "p": None if significance is None else significance.raw.p,
-        "p_adjusted": None if significance is None else significance.p,
-        "family": None if significance is None else significance.family,
-        "family_size": None if significance is None else significance.family_size,
-    }
 
 
 def _pandas() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -67,7 +68,7 @@ class ArmJournals:
             self._superseded.append(known[:2])
         self._placed[place.key] = (path, place, outcome)
 
-    @property
+    @cached_property
     def outcomes(self) -> Mapping[Key, Outcome]:
         """How every attempt that was made ended."""
         return {key: outcome for key, (_, _, outcome) in self._placed.items()}

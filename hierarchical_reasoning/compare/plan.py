@@ -77,6 +77,11 @@ class StudyPlan(Record):
         """Of every problem, in every arm."""
         return self.common.samples
 
+    @property
+    def is_of_bundled_model(self) -> bool:
+        """Whether no arm asks another model."""
+        return all(self.config(arm).is_bundled_model for arm in self.arms)
+
     def arm(self, name: str) -> ArmPlan:
         """The arm of that name. Raises ConfigError where there is none."""
         for arm in self.arms:
@@ -182,10 +187,16 @@ def read_plan(files: StudyFiles) -> StudyPlan:
     """
     plan = read_record(files.plan, StudyPlan)
     if plan is None:
-        raise ConfigError(
-            f"--output {files.directory} holds no study; begin one with --arms, as in --arms vanilla,0,1,2,3"
-        )
+        raise no_study(files)
     return plan
+
+
+def no_study(files: StudyFiles) -> ConfigError:
+    """What to say where none was begun."""
+    return ConfigError(
+        f"--output {files.directory} holds no study; begin one with --arms, as in --arms vanilla,0,1,2,3, or with "
+        "arms in a file for --config"
+    )
 
 
 def read_study_problems(files: StudyFiles) -> StudyProblems:

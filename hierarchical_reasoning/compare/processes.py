@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hierarchical_reasoning.compare.layout import Shard, StudyFiles
 from hierarchical_reasoning.compare.matching import choose_twins
+from hierarchical_reasoning.compare.own_command import PROGRAM
 from hierarchical_reasoning.compare.plan import StudyPlan, read_plan, read_study_problems
 from hierarchical_reasoning.compare.status import study_status
 from hierarchical_reasoning.errors import ConfigError, ProcessFailedError
@@ -23,13 +24,11 @@ USERS_MISTAKE = 2
 _LOOK_S = 0.2
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
-_COMMAND = "from hierarchical_reasoning.cli.main import main; main()"
 
 
 def usual_processes(plan: StudyPlan) -> int:
     """How many: with the bundled model one a core, since one does not keep two of them busy; else one."""
-    bundled = all(plan.config(arm).is_bundled_model for arm in plan.arms)
-    return len(os.sched_getaffinity(0)) if bundled else 1
+    return len(os.sched_getaffinity(0)) if plan.is_of_bundled_model else 1
 
 
 async def run_processes(directory: Path, n: int, stop: Stop, *, flags: Sequence[str] = ()) -> None:
@@ -51,7 +50,7 @@ async def run_processes(directory: Path, n: int, stop: Stop, *, flags: Sequence[
         after = study_status(directory)
         if stop.cause is not None or not after.owed or (after.n, after.done) == (before.n, before.done):
             return
-        flags = (*flags, "--no_retry_errors")  # what failed in this session is not tried again, in no arm
+        flags = (*flags, "--no_retry_errors")  # what has just failed is not tried again, in no arm
 
 
 async def _round(directory: Path, n: int, stop: Stop, flags: Sequence[str]) -> None:
@@ -82,7 +81,7 @@ def _failure(status: int | None, complaint: bytes) -> ConfigError | ProcessFaile
 
 
 async def _started(directory: Path, shard: Shard, n: int, flags: Sequence[str]) -> asyncio.subprocess.Process:
-    command = [sys.executable, "-c", _COMMAND, "compare", "--output", str(directory), "--shard", str(shard)]
+    command = [*PROGRAM, "compare", "--output", str(directory), "--shard", str(shard)]
     threads = max(1, len(os.sched_getaffinity(0)) // n)
     return await asyncio.create_subprocess_exec(
         *command,

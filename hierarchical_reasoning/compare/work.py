@@ -90,8 +90,8 @@ async def run_shard(
 
     Args:
         directory: of a study that was begun.
-        changes: settings for this session alone, of `HOW_DONE`.
-        stop: asks the session to end: what is in flight is finished.
+        changes: settings of this call alone, of `HOW_DONE`.
+        stop: asks it to end: what is in flight is finished.
         serve: for models that are served by what must be started first.
 
     Raises:
@@ -129,7 +129,7 @@ class _Session:
         """What failed in sessions before is tried again; what fails in this one is not, in no arm."""
 
     async def all(self, stack: AsyncExitStack, serve: Serve | None) -> tuple[str, ...]:
-        """Until nothing is owed, or the session is to stop; returns the arms whose twins wait for other shards."""
+        """Until nothing is owed, or it is to stop; returns the arms whose twins wait for other shards."""
         models: Models | None = None
         serving = self._plan.common
         while True:

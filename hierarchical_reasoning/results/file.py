@@ -35,9 +35,9 @@ def results_stem(model_name: str, *, level: int, hierarchical: bool, now: dateti
     return f"results_{mode}_level{level}_{model}_{now:%Y%m%d_%H%M%S}"
 
 
-def check_writable(directory: str | Path) -> Path:
+def check_writable(directory: str | Path, flag: str = "--cache_dir") -> Path:
     """Make `directory` if need be and prove, by writing there, that it can hold results; raises
-    OutputError."""
+    OutputError, which names the flag."""
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def check_writable(directory: str | Path) -> Path:
             os.fsync(probe.fileno())
     except OSError as error:
         raise OutputError(
-            f"results cannot be written to {directory} ({error.strerror}); choose another --cache_dir"
+            f"results cannot be written to {directory} ({error.strerror}); choose another {flag}"
         ) from error
     return directory
 

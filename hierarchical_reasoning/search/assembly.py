@@ -49,7 +49,7 @@ def make_values(config: RunConfig, backends: Backends) -> Values | None:
     """What learns values; None where no value head was asked for."""
     if not config.learns_values:
         return None
-    encoder = _encoder(config, backends)
+    encoder = encoder_of(config, backends)
     kind = cast("HeadKind", config.uncertainty)
 
     async def make() -> ValueEstimator:
@@ -65,10 +65,11 @@ def make_values(config: RunConfig, backends: Backends) -> Values | None:
             )
         return head
 
-    return Values(make, every=config.learn_every, note=backends.reasoner.note)
+    return Values(make, every=config.learns_after, note=backends.reasoner.note)
 
 
-def _encoder(config: RunConfig, backends: Backends) -> Encoder:
+def encoder_of(config: RunConfig, backends: Backends) -> Encoder:
+    """What a value head of these settings sees of places."""
     from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates, ServedEmbeddings
 
     features = config.value_features

@@ -117,7 +117,9 @@ def unused_search_settings(config: RunConfig) -> set[str]:
     unused = {"max_reasoning_steps"}
     if config.planner == "untyped":
         unused.add("repeat_types")
-    if config.search != "mcts":
+    if config.search == "mcts":  # follows every child down to an answer
+        unused.add("verification_threshold")
+    else:
         unused |= {"mcts_c", "mcts_leaves"}
     if not config.learns_values:
         unused |= _VALUE_HEAD
@@ -125,6 +127,8 @@ def unused_search_settings(config: RunConfig) -> set[str]:
         unused.add("uncertainty_samples")
     if config.no_pruning:
         unused.add("pruning_threshold")
+    if config.path_reward == "value":
+        unused.add("learn_every")
     return unused
 
 

@@ -70,7 +70,8 @@ class SearchSettings(BaseModel):
     they are to be had, else words."""
     embedding_model_name: str | None = None
     learn_every: int = Field(8, ge=0)
-    """The value head learns after so many attempts, in their order, from all of their trees; 0: it never does."""
+    """The value head learns after so many attempts, in their order, from all of their trees; 0: it never does, and so
+    with the path reward ``value``, which is its own opinion."""
     local_reward: LocalRewardName | None = None
     """What a thought is worth by itself. ``prior``: the planner's probability of its thought type; ``likelihood``: how
     likely the path so far is, thought types and tokens (`Likelihood.per_draw`); ``heuristic``: the words that it shares
@@ -94,6 +95,11 @@ class SearchSettings(BaseModel):
     def learns_values(self) -> bool:
         """Whether there is a value head."""
         return self.uncertainty in LEARNED
+
+    @property
+    def learns_after(self) -> int:
+        """Attempts after which the value head learns; 0: it never does."""
+        return 0 if self.path_reward == "value" else self.learn_every
 
     @property
     def answers_sampled(self) -> int:

@@ -34,7 +34,7 @@ class Experience:
     episodes: tuple[Episode, ...]
     """All, those of replaced groups included."""
     advantages: tuple[float | None, ...]
-    """Of each of them; None where it failed."""
+    """Of each of them; None where it teaches nothing."""
     lessons: tuple[Any, ...]
     """What the learner takes the loss on."""
     gathered: Gathered
@@ -104,8 +104,8 @@ class Learner(Protocol[_Lesson, _Part]):
     def load_start(self) -> None:
         """Load the model as it was before training, frozen, beside the one in training."""
 
-    def settled(self, lessons: Sequence[_Lesson], gather: Gather) -> tuple[_Lesson, ...]:
-        """The lessons with what depends on those of all processes. Collective."""
+    def settled(self, experience: Experience, gather: Gather) -> Experience:
+        """What was rolled out, its lessons looked at, with what depends on that or on all processes. Collective."""
 
     def count(self, lessons: Sequence[_Lesson]) -> float:
         """What the loss of these lessons is divided by, with that of all other processes."""

@@ -198,17 +198,26 @@ class Training:
         """Roll out the episodes of an update; the problems are this process's share of it.
 
         Raises:
-            TrainingError: the reasoner is gone, or more than half of the episodes failed.
+            TrainingError: the reasoner is gone.
         """
         self.learner.refresh(host.weights())
         everyones = [self.parts.problems[index] for index in due.problems]
         own = [self.parts.problems[index] for index in problems]
         with failing_together(host), self._going_on_later():
             experience: Experience = self._portal.call(self.learner.gather, due.number, own, everyones)
+        return experience
+
+    def keep(self, host: Host, due: Due, experience: Experience) -> None:
+        """Write the episodes of an update, now that their advantages are known.
+
+        Raises:
+            OutputError: they cannot be written.
+            TrainingError: more than half of them failed.
+        """
+        with failing_together(host):
             if experience.episodes:
                 self._files.write_update(due.number, due.epoch, experience.episodes, experience.advantages)
         self._check_enough(host, due, experience)
-        return experience
 
     def finish(
         self, host: Host, due: Due, experience: Experience, steps: Sequence[Step], seconds: float

@@ -151,7 +151,6 @@ class _LearnerTrainer(GRPOTrainer):  # type: ignore[misc]
         self._tokens_per_pass = self._config.tokens_per_pass or usual
         self._update = 0
         self._experience: Experience | None = None
-        self._lessons: tuple[Any, ...] = ()
         self._sums = Sums()
         self._steps: list[Step] = []
         self._seconds = 0.0
@@ -192,10 +191,11 @@ class _LearnerTrainer(GRPOTrainer):  # type: ignore[misc]
         due = self._due[rows[0]["update"]]
         self._update = due.number
         problems = [row["problem"] for row in rows if row["problem"] != _NO_PROBLEM]
-        self._experience = self._training.experience(self, due, problems)
+        rolled_out = self._training.experience(self, due, problems)
         started = time.perf_counter()
-        self._lessons = self._looked_at(self._experience.lessons)
+        self._experience = self._looked_at(rolled_out)
         self._steps, self._seconds = [], time.perf_counter() - started
+        self._training.keep(self, due, self._experience)
         return {"update": torch.full((len(inputs),), due.number)}
 
     def training_step(
@@ -232,8 +232,10 @@ class _LearnerTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _accumulate(self, model: torch.nn.Module) -> Sums:
         """Gradients of the mean loss over all processes' lessons; returns its sums over all of them."""
-        parts = self._learner.passes(self._lessons, self._tokens_per_pass)
-        counts = self.gather([(len(parts), self._learner.count(self._lessons))])
+        assert self._experience is not None
+        lessons = self._experience.lessons
+        parts = self._learner.passes(lessons, self._tokens_per_pass)
+        counts = self.gather([(len(parts), self._learner.count(lessons))])
         passes, count = max(n for n, _ in counts), sum(n for _, n in counts)
         if not count:
             return Sums()
@@ -253,9 +255,10 @@ class _LearnerTrainer(GRPOTrainer):  # type: ignore[misc]
         self._check_finite("loss", everyones.loss, whole=everyones.is_finite)
         return everyones
 
-    def _looked_at(self, lessons: Sequence[Any]) -> tuple[Any, ...]:
-        """The lessons with what passes without gradient say of them, and then with what depends on all processes."""
-        found = tuple(lessons)
+    def _looked_at(self, experience: Experience) -> Experience:
+        """With what passes without gradient say of the lessons, and then with what depends on that, or on all
+        processes."""
+        found = experience.lessons
         for look in self._learner.looks:
             model: Any | None = self.model_wrapped
             as_it_was: AbstractContextManager[Any] = nullcontext()
@@ -267,7 +270,7 @@ class _LearnerTrainer(GRPOTrainer):  # type: ignore[misc]
             passes = max(self.gather([len(self._learner.passes(found, self._tokens_per_pass))]))
             with as_it_was, self.accelerator.autocast():
                 found = self._learner.look(look, found, passes, self._tokens_per_pass, model)
-        return self._learner.settled(found, self.gather)
+        return self._learner.settled(replace(experience, lessons=found), self.gather)
 
     def _check_finite(self, what: str, value: float, *, whole: bool = True) -> None:
         if math.isfinite(value) and whole:

@@ -16,6 +16,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from hierarchical_reasoning.html_pages import page_bytes, page_environment
 from hierarchical_reasoning.thought_colours import hue_of
 from hierarchical_reasoning.trees.below import Below, sibling_rewards
 from hierarchical_reasoning.trees.file import PlacedTree
@@ -23,7 +24,6 @@ from hierarchical_reasoning.trees.node import Node
 from hierarchical_reasoning.trees.statistics import TreeStatistics, tree_statistics
 from hierarchical_reasoning.trees.view import TreeView, grade_mark, score_figures
 from hierarchical_reasoning.wording import counted
-from taxonomy.terminal import visible
 
 _FOLDER = Path(__file__).parent
 _DEEPEST_FOLD = 100
@@ -107,29 +107,21 @@ def trees_page(
             trees=[_shown(placed, hide_pruned) for placed in trees],
         )
     )
-    # A lone surrogate, which no UTF-8 can hold, becomes a reference that browsers show as a placeholder.
-    return page.encode("utf-8", "xmlcharrefreplace")
+    return page_bytes(page)
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
+    return page_environment(
+        _FOLDER,
+        {
+            "counted": counted,
+            "parted": _parted,
+            "degrees": lambda thought_type: round(360 * hue_of(thought_type)),
+            "mark": grade_mark,
+            "figures": score_figures,
+        },
     )
-    environment.filters.update(
-        visible=visible,
-        one_line=_one_line,
-        counted=counted,
-        parted=_parted,
-        degrees=lambda thought_type: round(360 * hue_of(thought_type)),
-        mark=grade_mark,
-        figures=score_figures,
-    )
-    return environment
 
 
 def _shown(placed: PlacedTree, hide_pruned: bool) -> _Shown:
@@ -208,7 +200,3 @@ def _parted(text: str) -> tuple[str, str]:
     blank = max(text.rfind(" ", _BEGINNING // 2, _BEGINNING), text.rfind("\n", _BEGINNING // 2, _BEGINNING))
     end = blank + 1 if blank >= 0 else _BEGINNING
     return text[:end], text[end:]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())

@@ -11,7 +11,7 @@ from hierarchical_reasoning.trees.layout import Place
 from hierarchical_reasoning.trees.node import Node
 from hierarchical_reasoning.trees.picture_style import DIM, INK, PALE, Scale, look_of
 from hierarchical_reasoning.trees.view import CHOSEN_MARK, TreeView
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def _name(node: Node) -> str:
 
 def plain(text: str) -> str:
     """In a line; a lone surrogate, which no UTF-8 can hold, is written out, as control characters are."""
-    return " ".join(visible(text[:_READ].encode("utf-8", "backslashreplace").decode()).split())
+    return one_line(text[:_READ].encode("utf-8", "backslashreplace").decode())
 
 
 def fitted(text: str, cells: int) -> str:

@@ -62,25 +62,29 @@ async def fit(
         ValueError: a reward is not in [0, 1], or there are not as many as places.
     """
     check_rewards(places, rewards)
+    if not 0.0 < validation_share < 1.0:
+        raise ConfigError(f"validation_share is {validation_share}; it must be more than 0 and less than 1")
     settings = settings or replace(HeadSettings(), max_pairs=max(LEAST_PAIRS, len(places)))
-    held_back = _held_back([place.problem.text for place in places], validation_share, settings.seed)
+    apart_N = held_back([place.problem.text for place in places], validation_share, settings.seed)
     rewards_N = np.array(rewards, dtype=np.float64)
-    n_train = int((~held_back).sum())
+    n_train = int((~apart_N).sum())
     if n_train > settings.max_pairs:
         raise ConfigError(
             f"a value head is to be fitted to {n_train} pairs, and max_pairs is {settings.max_pairs}"
         )
+    learned_N = rewards_N[~apart_N]
+    if n_train < LEAST_PAIRS or (learned_N == learned_N[0]).all():
+        raise ConfigError(
+            f"a value head needs {LEAST_PAIRS} pairs whose rewards are not all the same; there are {n_train}, with "
+            f"rewards from {learned_N.min():g} to {learned_N.max():g}"
+        )
     vectors = await encoder.encode(places)
     pairs = Pairs(settings)
-    pairs.add(vectors[~held_back], rewards_N[~held_back])
-    if not pairs.suffice:
-        raise ConfigError(
-            f"a value head needs {LEAST_PAIRS} pairs whose rewards are not all the same; there are {n_train}"
-        )
-    head, rounds = _best_of_rounds(pairs, vectors[held_back], rewards_N[held_back], settings)
-    logits_MN = head.logits(vectors[held_back])
-    head.temperature = best_temperature(logits_MN, rewards_N[held_back])
-    came = rewards_N[held_back].tolist()
+    pairs.add(vectors[~apart_N], learned_N)
+    head, rounds = _best_of_rounds(pairs, vectors[apart_N], rewards_N[apart_N], settings)
+    logits_MN = head.logits(vectors[apart_N])
+    head.temperature = best_temperature(logits_MN, rewards_N[apart_N])
+    came = rewards_N[apart_N].tolist()
     return Fitted(
         estimator=LearnedValue.of(encoder, head, pairs),
         rounds=rounds,
@@ -111,10 +115,15 @@ def _best_of_rounds(
     return best, rounds
 
 
-def _held_back(problems: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
-    """Whether each place's problem is held back; which ones are is drawn with the seed."""
-    if not 0.0 < share < 1.0:
-        raise ConfigError(f"validation_share is {share}; it must be more than 0 and less than 1")
+def held_back(problems: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+    """Whether each of these is held back; it is problems, drawn with the seed, that are, wherever they stand.
+
+    Args:
+        share: more than 0 and less than 1.
+
+    Raises:
+        ConfigError: there is but one problem.
+    """
     distinct = list(dict.fromkeys(problems))
     if len(distinct) < 2:
         raise ConfigError(

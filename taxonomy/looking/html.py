@@ -18,7 +18,7 @@ from taxonomy.looking.assignments import node_sizes
 from taxonomy.looking.nodes import NodeRow, node_rows
 from taxonomy.looking.page_parts import SCRIPT, STYLE
 from taxonomy.model import Taxonomy
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line, visible
 
 
 def tree_page(tree_path: Path | str, *, examples: int = 5) -> bytes:
@@ -46,7 +46,7 @@ def tree_page(tree_path: Path | str, *, examples: int = 5) -> bytes:
         data=_embedded(_details(taxonomy, rows, _examples(taxonomy, tree_path, examples))),
         script=SCRIPT,
     )
-    # A lone surrogate, which no UTF-8 can hold, becomes a reference that browsers show as a placeholder.
+    # A lone surrogate, which no UTF-8 can hold, becomes a reference.
     return page.encode("utf-8", "xmlcharrefreplace")
 
 
@@ -73,7 +73,7 @@ def _tree_items(taxonomy: Taxonomy, rows: Sequence[NodeRow]) -> list[str]:
             f"{expanded} "
             f'style="grid-column:{row.level + 1};grid-row:{start}/span {leaves[row.node_id]};'
             f'--share:{0 if row.share is None else row.share:.4f}">'
-            f"<span><bdi>{escape(_one_line(row.label))}</bdi>"
+            f"<span><bdi>{escape(one_line(row.label))}</bdi>"
             f"{'' if row.size is None else f' <small>{row.size:,}</small>'}</span></div>"
         )
         children = taxonomy.children(row.node_id)
@@ -116,7 +116,7 @@ def _details(
     number = {row.node_id: position for position, row in enumerate(rows)}
     return [
         {
-            "label": _one_line(row.label),
+            "label": one_line(row.label),
             "description": visible(row.description),
             "level": row.level,
             "parent": None if row.parent_id is None else number[row.parent_id],
@@ -124,7 +124,7 @@ def _details(
             "size": row.size,
             "share": row.share,
             "shareOfParent": row.share_of_parent,
-            "givenLabels": [_one_line(label) for label in taxonomy.node(row.node_id).given_labels],
+            "givenLabels": [one_line(label) for label in taxonomy.node(row.node_id).given_labels],
             "examples": [visible(text) for text in examples.get(row.node_id, ())],
         }
         for row in rows
@@ -139,10 +139,6 @@ def _embedded(details: object) -> str:
 
 def _script_hash() -> str:
     return base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-
-
-def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())
 
 
 _PAGE = """<!doctype html>

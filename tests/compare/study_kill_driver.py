@@ -1,13 +1,13 @@
-"""Runs sessions of one study in forked processes, for whoever kills them; see `kill_driver`."""
+"""Sessions of one study, each of the shard that its line names; see `killing`."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 import openai.resources.chat.completions  # noqa: F401 - a first call would import it
+from killing import run_sessions
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.compare.layout import Shard, StudyFiles
@@ -20,17 +20,7 @@ def main() -> None:
     plan = read_plan(StudyFiles(study))
     for arm in plan.arms:
         assemble(plan.config(arm))  # for what it imports when it is called
-    for line in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            os.close(0)
-            asyncio.run(run_shard(study, Shard.parse(line)))
-            os._exit(0)
-        sys.stdout.write(f"{process}\n")
-        sys.stdout.flush()
-        _, status = os.waitpid(process, 0)
-        sys.stdout.write(f"{status}\n")
-        sys.stdout.flush()
+    run_sessions(lambda line: asyncio.run(run_shard(study, Shard.parse(line))))
 
 
 if __name__ == "__main__":

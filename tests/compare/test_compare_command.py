@@ -16,8 +16,9 @@ from scripted_run import write_problems
 from scripted_study import begun, varying
 
 from hierarchical_reasoning.cli.main import main
-from hierarchical_reasoning.compare import open_study
+from hierarchical_reasoning.compare import compare, open_study
 from hierarchical_reasoning.compare.status import study_status
+from hierarchical_reasoning.errors import ConfigError
 from llm_backends.scripted_server import ScriptedServer
 
 
@@ -101,6 +102,7 @@ def test_a_dry_run_spends_nothing(
         (["--shard", "5/2"], "must be I/N"),
         (["--shard", "1/2", "--arms", "0"], "give --arms and --config without it"),
         (["--merge", "--create"], "--create and --merge do not go together"),
+        (["--shard", "1/2", "--processes", "2"], "--shard and --processes do not go together"),
         (["--merge"], "holds no study"),
         (["--config", "none.yaml"], "none.yaml cannot be read"),
         (["--arms", "0", "--llm_framework", "scripted"], "cannot give it"),
@@ -114,6 +116,48 @@ def test_mistakes(
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arms", "message"),
+    [
+        ("{name: a, level: x}", "arm a: level is 'x': Input should be a valid integer"),
+        ("{name: a, level: 1, planner: markof}", "arm a: planner is 'markof': Input should be"),
+        ("{name: a, level: 1, search: bean}", "arm a: search is 'bean': Input should be"),
+        ("{name: maj@3, level: 1}", "arm maj@3: compute-matched baselines have such names"),
+    ],
+)
+def test_a_mistake_in_an_arm_names_the_arm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arms: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text(f"arms: [vanilla, {arms}]")
+    result = invoke("--config", "study.yaml", "--create")
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_a_level_that_nobody_gave_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study.yaml").write_text("arms: [vanilla, untyped, 2, {name: a, planner: markov}]")
+    result = invoke("--config", "study.yaml", "--create", "--n_rows", "2")
+    assert result.exit_code == 0, result.output
+    notes = [line for line in result.output.splitlines() if "has thought types of level" in line]
+    assert notes == ["note: arm a has thought types of level 3, since it names none (level: N)"]
+
+
+async def test_settings_from_python_that_there_are_not_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no setting 'n_row'; did you mean n_rows\?"):
+        await compare(tmp_path / "study", ["vanilla"], n_row=3)
+    with pytest.raises(ConfigError, match="--planner 'markof': Input should be"):
+        await compare(tmp_path / "study", ["vanilla"], planner="markof")
+
+
+def test_help_says_what_is_true_of_a_study() -> None:
+    told = " ".join(invoke("--help").output.split())
+    assert "Where replies are kept. [default: cache, in --output]" in told
+    assert "On --resume" not in told
+    assert "On --resume" in " ".join(CliRunner().invoke(main, ["run", "--help"]).output.split())
 
 
 def test_an_interrupted_shard_finishes_what_is_in_flight(

@@ -36,7 +36,7 @@ def test_its_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for cell in code_cells():
         source = "".join(cell["source"]).replace("n_rows=60", "n_rows=4").replace("%matplotlib inline\n", "")
         code = compile(source, str(NOTEBOOK), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-        result = eval(code, names)
+        result = eval(code, names)  # as notebooks run cells: one that awaits gives a coroutine
         if inspect.iscoroutine(result):
             asyncio.run(result)
     study = names["study"]

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import signal
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from killing import asked, driver, settled, some_moment
 from scripted_run import write_problems
 from scripted_study import begun, results_of, told, varying
-from test_kills import settled, wait_for_some_moment
 
 from hierarchical_reasoning.compare.merging import merge
 from hierarchical_reasoning.compare.work import run_shard
@@ -25,41 +21,20 @@ PROBLEMS = 20
 IN_FLIGHT = 4
 
 
-def asked(call: Call) -> str:
-    return json.dumps(call.body, sort_keys=True)
-
-
 def killed_again_and_again(study: Path, server: ScriptedServer) -> list[tuple[Call, ...]]:
     """The calls of each session; the last ones were left alone."""
     rng = random.Random(0)
-    tests = Path(__file__).parent
-    paths = os.pathsep.join(map(str, (tests.parents[1], tests.parent, tests)))
     sessions = []
-    driver = subprocess.Popen(
-        [sys.executable, str(tests / "study_kill_driver.py"), str(study)],
-        env=os.environ | {"PYTHONPATH": paths},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with driver:
-        assert driver.stdin is not None
-        assert driver.stdout is not None
-        left_alone = ["1/1"]
-        for number in range(KILLS + len(left_alone)):
-            # Whoever goes on divides the study as it likes.
-            shard = rng.choice(["1/1", "1/2", "2/2"]) if number < KILLS else left_alone[number - KILLS]
+    with driver(Path(__file__).with_name("study_kill_driver.py"), str(study)) as running:
+        for number in range(KILLS + 1):
             first = len(server.calls)
-            driver.stdin.write(f"{shard}\n")
-            driver.stdin.flush()
-            process = int(driver.stdout.readline())
-            if number < KILLS:
-                wait_for_some_moment(server, process, rng)
-                os.kill(process, signal.SIGKILL)
-            status = int(driver.stdout.readline())
-            assert os.waitstatus_to_exitcode(status) in ((-signal.SIGKILL, 0) if number < KILLS else (0,))
+            if number == KILLS:
+                assert running.session("1/1") == 0
+            else:
+                # Whoever goes on divides the study as it likes.
+                shard = rng.choice(["1/1", "1/2", "2/2"])
+                assert running.session(shard, kill_when=some_moment(server, rng)) in (-signal.SIGKILL, 0)
             sessions.append(settled(server, first))
-        driver.stdin.close()
     return sessions
 
 

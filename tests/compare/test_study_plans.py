@@ -84,6 +84,21 @@ def test_settings_that_an_arm_cannot_have(settings: dict[str, object], message: 
         arm_of("x", settings, LEVELS)
 
 
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("maj@8", {"level": 3}),
+        ("maj@8", {"votes": 4}),
+        ("maj@8", {"votes": 8, "model_name": "big"}),
+        ("big.maj@8", {}),
+    ],
+)
+def test_names_of_matched_baselines_are_not_given_to_others(name: str, settings: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"arm {name}: compute-matched baselines have such names"):
+        arm_of(name, settings, LEVELS)
+    assert arm_of("maj@8", {"votes": 8}, LEVELS).votes == 8
+
+
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(0, 200))
 def test_shards_divide_problems(index: int, of: int, position: int) -> None:
     if index > of:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from scripted_run import config_for, run_with
-from scripted_world import MAX_ANSWER, MAX_THOUGHT, World
+from scripted_world import World
+from small_search import LEARNING, small, trees_file
 
 from hierarchical_reasoning.cli.main import main
-from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.results.records import TreesSummary
 from hierarchical_reasoning.runner import Finished
 from hierarchical_reasoning.trees.file import TreeFile
@@ -25,23 +25,7 @@ from hierarchical_reasoning.trees.metrics import (
 from hierarchical_reasoning.values.calibration import Calibration
 from llm_backends import ReplyCache
 
-SMALL: dict[str, Any] = {
-    "search": "beam",
-    "max_depth": 2,
-    "branching_factor": 2,
-    "max_nodes_per_level": 2,
-    "temperature": 0.7,
-    "max_thought_tokens": MAX_THOUGHT,
-    "max_answer_tokens": MAX_ANSWER,
-    "uncertainty": "bootstrap",
-    "value_features": "words",
-    "learn_every": 2,
-    "n_rows": 5,
-}
-
-
-def small(directory: Path, **given: Any) -> RunConfig:
-    return config_for(directory, **{**SMALL, **given})
+FIVE = LEARNING | {"n_rows": 5}
 
 
 def trees_of(finished: Finished) -> TreesSummary:
@@ -53,11 +37,11 @@ def trees_of(finished: Finished) -> TreesSummary:
 async def test_the_summary_has_the_metrics_of_the_trees_in_the_order_of_the_problems(tmp_path: Path) -> None:
     summaries = []
     for number, (timing, concurrency) in enumerate([(None, 1), (3, 4)]):
-        config = small(tmp_path, max_concurrency=concurrency, cache_dir=tmp_path / str(number))
+        config = small(tmp_path, **FIVE, max_concurrency=concurrency, cache_dir=tmp_path / str(number))
         finished = await run_with(config, World(timing=timing, max_concurrency=concurrency))
         summaries.append(trees_of(finished))
     assert summaries[0] == summaries[1]
-    path = finished.journal.with_name(f"{finished.journal.stem}-trees.jsonl")
+    path = trees_file(finished)
     trees = sorted((placed.tree for placed in TreeFile(path)), key=lambda tree: tree.problem_id)
     expected, seen, pairs = TreeMetrics(), SeenNgrams(), []
     for tree in trees:
@@ -74,9 +58,9 @@ async def test_the_summary_has_the_metrics_of_the_trees_in_the_order_of_the_prob
 
 
 async def test_a_run_that_goes_on_has_the_figures_of_one_that_was_never_cut_off(tmp_path: Path) -> None:
-    whole = await run_with(small(tmp_path, cache_dir=tmp_path / "whole"), World())
+    whole = await run_with(small(tmp_path, **FIVE, cache_dir=tmp_path / "whole"), World())
     cache = ReplyCache(tmp_path / "replies.sqlite")
-    half = small(tmp_path, max_concurrency=2, fail_on_error="1")
+    half = small(tmp_path, **FIVE, max_concurrency=2, fail_on_error="1")
     journal = (await run_with(half, World(cache=cache))).journal
     lines = journal.read_bytes().splitlines(keepends=True)
     kept = [line for line in lines if b'"problem_id": "p3"' not in line and b'"problem_id": "p1"' not in line]
@@ -97,7 +81,7 @@ async def test_a_run_that_goes_on_has_the_figures_of_one_that_was_never_cut_off(
     ids=str,
 )
 async def test_nothing_is_calibrated_where_nothing_is_foretold(tmp_path: Path, given: dict[str, Any]) -> None:
-    assert trees_of(await run_with(small(tmp_path, **given), World())).calibration is None
+    assert trees_of(await run_with(small(tmp_path, **(FIVE | given)), World())).calibration is None
 
 
 async def test_every_entry_says_what_was_held_and_files_without_it_are_read(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from scripted_run import config_for, run_with, what_was_said
-from scripted_world import MAX_ANSWER, MAX_THOUGHT, World
+from scripted_world import World
+from small_search import LEARNING, small, trees_file
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.cli.main import main
@@ -22,34 +23,16 @@ from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.records import ResultEntry
 from hierarchical_reasoning.runner import Finished
-from hierarchical_reasoning.search.settings import SearchSettings
+from hierarchical_reasoning.search.settings import SEARCHES, SearchSettings
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.trees.file import TreeFile
 from llm_backends import BadRequestError, EngineDiedError, ReplyCache, Request
 
-SMALL = {
-    "search": "beam",
-    "max_depth": 2,
-    "branching_factor": 2,
-    "max_nodes_per_level": 2,
-    "temperature": 0.7,
-    "max_thought_tokens": MAX_THOUGHT,
-    "max_answer_tokens": MAX_ANSWER,
-    "uncertainty": "none",
-}
-LEARNING = {"uncertainty": "bootstrap", "value_features": "words", "learn_every": 2, "n_rows": 4}
-
-
-def small(directory: Path, **given: Any) -> RunConfig:
-    return config_for(directory, **{**SMALL, **given})
+FOUR = LEARNING | {"n_rows": 4}
 
 
 def trees_of(finished: Finished) -> list[ReasoningTree]:
-    return [placed.tree for placed in TreeFile(_path(finished))]
-
-
-def _path(finished: Finished) -> Path:
-    return finished.journal.with_name(f"{finished.journal.stem}-trees.jsonl")
+    return [placed.tree for placed in TreeFile(trees_file(finished))]
 
 
 def comparable(entry: ResultEntry) -> ResultEntry:
@@ -75,7 +58,6 @@ async def test_a_run_has_its_trees_beside_its_journal(tmp_path: Path) -> None:
         assert leaf is not None
         assert (leaf.outcome, leaf.extracted) == (entry.outcome, entry.extracted_answer)
         assert tree.node(tree.chosen).text == entry.final_response
-        assert {used.calls for used in entry.usage.values()} == {used.calls for used in entry.usage.values()}
         assert sum(used.calls for used in entry.usage.values()) == entry.search.calls
         graded = [node.leaf.outcome for node in tree.nodes.values() if node.leaf]
         assert set(graded) <= {Outcome.CORRECT, Outcome.WRONG}
@@ -83,7 +65,7 @@ async def test_a_run_has_its_trees_beside_its_journal(tmp_path: Path) -> None:
 
 async def test_the_command_for_trees_reads_them(tmp_path: Path) -> None:
     finished = await run_with(small(tmp_path, n_rows=2), World())
-    shown = await asyncio.to_thread(CliRunner().invoke, main, ["trees", str(_path(finished))])
+    shown = await asyncio.to_thread(CliRunner().invoke, main, ["trees", str(trees_file(finished))])
     assert shown.exit_code == 0, shown.output
     assert "p0" in shown.output
 
@@ -99,7 +81,7 @@ async def test_the_same_seed_gives_the_same_results_under_any_concurrency(
             search=search,
             max_concurrency=concurrency,
             cache_dir=tmp_path / str(number),
-            **LEARNING,
+            **FOUR,
         )
         finished = await run_with(config, World(timing=timing, max_concurrency=concurrency))
         trees = sorted(trees_of(finished), key=lambda tree: tree.problem_id)
@@ -127,8 +109,8 @@ class _Stopping(World):
 @pytest.mark.parametrize("last", [3, 40])
 async def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_happened(tmp_path: Path, last: int) -> None:
     undisturbed = World()
-    whole = await run_with(small(tmp_path, cache_dir=tmp_path / "undisturbed", **LEARNING), undisturbed)
-    config = small(tmp_path, max_concurrency=2, **LEARNING)
+    whole = await run_with(small(tmp_path, cache_dir=tmp_path / "undisturbed", **FOUR), undisturbed)
+    config = small(tmp_path, max_concurrency=2, **FOUR)
     cache = ReplyCache(tmp_path / "replies.sqlite")
     first = _Stopping(last, cache=cache)
     with pytest.raises(EngineDiedError):
@@ -160,7 +142,7 @@ async def test_with_the_cache_no_reply_is_paid_for_twice(tmp_path: Path) -> None
 async def test_what_a_kill_leaves_of_trees_is_dropped_on_resume(tmp_path: Path) -> None:
     config = small(tmp_path, n_rows=2)
     finished = await run_with(config, World())
-    path = _path(finished)
+    path = trees_file(finished)
     whole = path.read_bytes()
     journal = finished.journal.read_bytes().splitlines(keepends=True)
     finished.journal.write_bytes(b"".join(journal[:2]))  # the header, and the first problem
@@ -193,7 +175,7 @@ async def test_a_problem_that_fails_has_no_tree_and_the_others_do(tmp_path: Path
 
 async def test_a_value_head_that_knows_nothing_yet_is_said_to(tmp_path: Path) -> None:
     world = World()
-    await run_with(small(tmp_path, **LEARNING), world)
+    await run_with(small(tmp_path, **FOUR), world)
     (note,) = world.notes
     assert "as long as the value head has learned nothing, all places are worth the same" in note
     assert "after every 2 attempts (--learn_every)" in note
@@ -261,6 +243,42 @@ async def test_a_dry_run_is_a_bound(tmp_path: Path, planner: str) -> None:
     # 2 + 4 thoughts, 4 answers of the deepest; 1 + 2 choices.
     assert bound.usage["reasoner"].calls == 2 * (6 + 4)
     assert bound.usage.get("planner") is None or bound.usage["planner"].calls == 2 * 3
+
+
+@pytest.mark.parametrize("budget", [{"max_search_calls": 7}, {"max_search_tokens": 900}], ids=str)
+async def test_a_dry_run_is_a_bound_whatever_fits_into_a_budget(
+    tmp_path: Path, budget: dict[str, int]
+) -> None:
+    bound = await estimate(small(tmp_path, n_rows=3, **budget))
+    finished = await run_with(small(tmp_path, n_rows=3, **budget), World())
+    used = finished.results.summary.usage
+    for role in used:
+        most = bound.usage[role]
+        assert 0 < used[role].calls <= most.calls
+        assert used[role].prompt_tokens <= most.prompt_tokens
+        assert used[role].completion_tokens <= most.completion_tokens
+    free = (await estimate(small(tmp_path, n_rows=3))).usage["reasoner"]
+    told = bound.usage["reasoner"]
+    assert told.calls < free.calls or told.prompt_tokens < free.prompt_tokens
+
+
+@pytest.mark.parametrize("budget", [{"max_search_calls": 8}, {"max_search_tokens": 900}], ids=str)
+@pytest.mark.parametrize("search", SEARCHES)
+async def test_a_dry_run_counts_the_answers_of_a_search_that_its_budget_ends(
+    tmp_path: Path, search: str, budget: dict[str, int]
+) -> None:
+    """Where it does not reach the depth at which there is an answer, all thoughts on the way are answered."""
+    given = {
+        "search": search, "planner": "untyped", "branching_factor": 1, "max_depth": 4, "max_nodes_per_level": 5,
+        "verification_threshold": 9, "n_rows": 2, **budget,
+    }  # fmt: skip
+    bound = (await estimate(small(tmp_path, **given))).usage["reasoner"]
+    finished = await run_with(small(tmp_path, **given), World())
+    used = finished.results.summary.usage["reasoner"]
+    assert used.calls > 2 * (4 + 1)  # thoughts, and the answer that it would come to without a budget
+    assert used.calls <= bound.calls
+    assert used.prompt_tokens <= bound.prompt_tokens
+    assert used.completion_tokens <= bound.completion_tokens
 
 
 @pytest.mark.parametrize(

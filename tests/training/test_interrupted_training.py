@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killing import asked, driver
 from served_reasoner import reply
 from test_processes import log_of
 from training_kill_driver import config_of, session
@@ -35,8 +35,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedServer]:
         yield server
 
 
-def asked(server: ScriptedServer, first: int = 0) -> Counter[str]:
-    return Counter(json.dumps(call.body, sort_keys=True) for call in server.calls[first:])
+def questions(server: ScriptedServer, first: int = 0) -> Counter[str]:
+    return Counter(map(asked, server.calls[first:]))
 
 
 def unpaid(folder: Path) -> list[dict[str, Any]]:
@@ -65,7 +65,7 @@ def test_kills_change_nothing_and_nothing_received_is_asked_again(
 ) -> None:
     whole = tmp_path / "whole"
     assert _sessions(whole, planner_model, server, kills=0) == 0
-    expected, before = asked(server), len(server.calls)
+    expected, before = questions(server), len(server.calls)
     killed = tmp_path / "killed"
     assert _sessions(killed, planner_model, server, kills=KILLS) >= KILLS // 2
     assert unpaid(killed / "out") == unpaid(whole / "out")
@@ -75,7 +75,7 @@ def test_kills_change_nothing_and_nothing_received_is_asked_again(
         assert ours.resolve().name == theirs.resolve().name
         for file in ("model.safetensors", "training_state/optimizer.safetensors"):
             assert (ours / file).read_bytes() == (theirs / file).read_bytes()
-    again = asked(server, before)
+    again = questions(server, before)
     assert again.keys() == expected.keys()
     in_vain = sum(again.values()) - sum(expected.values())
     assert 0 <= in_vain <= KILLS * IN_FLIGHT  # those in flight at a kill, and no others
@@ -84,35 +84,17 @@ def test_kills_change_nothing_and_nothing_received_is_asked_again(
 def _sessions(directory: Path, planner_model: Path, server: ScriptedServer, *, kills: int) -> int:
     """One run in as many sessions as it takes, the first ones killed; returns how many were."""
     rng = random.Random(0)
-    here = Path(__file__).parent
-    driver = subprocess.Popen(
-        [
-            *(sys.executable, str(here / "training_kill_driver.py")),
-            *(str(directory), str(planner_model), server.base_url),
-        ],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(here)]), "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with driver:
-        assert driver.stdin is not None
-        assert driver.stdout is not None
+    script = Path(__file__).with_name("training_kill_driver.py")
+    with driver(script, str(directory), str(planner_model), server.base_url) as running:
         killed = 0
         for _ in range(10 * KILLS):
-            driver.stdin.write("begin\n")
-            driver.stdin.flush()
-            process = int(driver.stdout.readline())
-            if killed < kills:
-                time.sleep(rng.uniform(0.2, 2.0))
-                os.kill(process, signal.SIGKILL)
-            status = os.waitstatus_to_exitcode(int(driver.stdout.readline()))
+            kill_when = None if killed == kills else lambda process: time.sleep(rng.uniform(0.2, 2.0))
+            status = running.session(kill_when=kill_when)
             if status == 0:
                 break
             assert status == -signal.SIGKILL
             killed += 1
         assert status == 0
-        driver.stdin.close()
     return killed
 
 

@@ -1,15 +1,14 @@
-"""Sessions of one training run in forked processes, for whoever kills them; see ``tests/kill_driver.py``."""
+"""Sessions of one training run; see `killing`."""
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from pathlib import Path
 
 import openai.resources.chat.completions  # noqa: F401 - a first call would import it
 from anyio.from_thread import start_blocking_portal
 from fake_reasoner import config
+from killing import run_sessions
 
 import hierarchical_reasoning.training.trl_host  # noqa: F401
 from hierarchical_reasoning.backends import make_backends
@@ -37,22 +36,7 @@ def session(settings: GrpoConfig) -> None:
 
 def main() -> None:
     settings = config_of(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
-    for _ in sys.stdin:
-        process = os.fork()
-        if process == 0:
-            os.close(0)
-            status = 1
-            try:
-                session(settings)
-                status = 0
-            finally:
-                traceback.print_exc()
-                os._exit(status)
-        sys.stdout.write(f"{process}\n")
-        sys.stdout.flush()
-        _, status = os.waitpid(process, 0)
-        sys.stdout.write(f"{status}\n")
-        sys.stdout.flush()
+    run_sessions(lambda line: session(settings))
 
 
 if __name__ == "__main__":

@@ -58,8 +58,10 @@ async def test_what_cannot_be_fitted_is_said(
 ) -> None:
     places, rewards = exclusive_or(n, seed=1, n_problems=n_problems)
     settings = replace(SETTINGS, max_pairs=max_pairs)
+    encoder = ReadsNumbers()
     with pytest.raises(ConfigError, match=said):
-        await fit(places, rewards, ReadsNumbers(), settings, validation_share=share)
+        await fit(places, rewards, encoder, settings, validation_share=share)
+    assert not encoder.encoded  # which may be dear
 
 
 def test_the_temperature_found_is_the_one_that_made_logits_too_large() -> None:

@@ -6,12 +6,11 @@ What a job may use stands in the options of sbatch, not in the script, so that n
 from __future__ import annotations
 
 import shlex
-import sys
 from pathlib import Path
 
 from hierarchical_reasoning.compare.launch.settings import SlurmSettings
+from hierarchical_reasoning.compare.own_command import PROGRAM
 
-_PROGRAM = "from hierarchical_reasoning.cli.main import main; main()"
 _PART_TO_FINISH = 0.75
 """Of the seconds between the signal and the end of a job: as long it may finish what it is at. The rest is for stopping
 its server and going back into the queue."""
@@ -89,4 +88,4 @@ def _script(what: str, settings: SlurmSettings, command: str) -> str:
 
 
 def _program() -> str:
-    return f"{shlex.quote(sys.executable)} -c {shlex.quote(_PROGRAM)}"
+    return shlex.join(PROGRAM)

@@ -92,7 +92,7 @@ class SlurmSettings(BaseModel):
         if seconds is not None and seconds < 2 * self.signal_seconds:
             raise ValueError(
                 f"time is {self.time}, {seconds} seconds, and a task is told to finish {self.signal_seconds} seconds "
-                "before its end; the time must be at least twice that (time, signal_seconds)"
+                "before its end; the time must be at least twice that (--slurm_time, --slurm_signal_seconds)"
             )
         return self
 
@@ -107,7 +107,7 @@ def seconds_of(time: str) -> int | None:
         return None
     match = _TIME.fullmatch(time)
     if match is None:
-        raise ValueError(f"time is {time!r}; write minutes, HH:MM:SS or D-HH:MM:SS")
+        raise ValueError(f"time is {time!r}; write minutes, HH:MM:SS or D-HH:MM:SS (--slurm_time)")
     days = match["days"]
     parts = [int(part) for part in match.group("first", "second", "third") if part is not None]
     if days is not None:

@@ -7,7 +7,6 @@ is escaped where it is put in. No element has a style of its own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from html import escape
 
 from markupsafe import Markup
 
@@ -24,7 +23,7 @@ from hierarchical_reasoning.compare.report.charts import (
 from hierarchical_reasoning.compare.report.palette import Palette
 from hierarchical_reasoning.compare.report.scatter_labels import is_far, label_places
 from hierarchical_reasoning.compare.report.wording import percent, points
-from taxonomy.terminal import visible
+from hierarchical_reasoning.html_pages import escaped
 
 HEAT_CLASSES = 20
 """Shades of a cell, `q1` the lightest."""
@@ -50,9 +49,9 @@ def _intervals(chart: IntervalChart, palette: Palette) -> str:
         for tick in chart.scale.ticks
     )
     head = (
-        f'<thead><tr><th scope="col">{_text(chart.heads[0])}</th>'
+        f'<thead><tr><th scope="col">{escaped(chart.heads[0])}</th>'
         f'<td class="axis"><svg aria-hidden="true">{ticks}</svg></td>'
-        f'<th scope="col" class="num">{_text(chart.heads[1])}</th></tr></thead>'
+        f'<th scope="col" class="num">{escaped(chart.heads[1])}</th></tr></thead>'
     )
     rows = "".join(_interval_row(chart, row, palette) for row in chart.rows)
     return f'{_shapes(chart)}<table class="rows">{head}<tbody>{rows}</tbody></table>'
@@ -63,7 +62,7 @@ def _shapes(chart: IntervalChart) -> str:
         return ""
     keys = "".join(
         f'<li><svg class="key" aria-hidden="true"><circle class="mark {shape}" cx="50%" cy="50%" r="4.5"/></svg>'
-        f"{_text(told)}</li>"
+        f"{escaped(told)}</li>"
         for shape, told in chart.shapes
     )
     return f'<ul class="legend">{keys}</ul>'
@@ -72,7 +71,7 @@ def _shapes(chart: IntervalChart) -> str:
 def _interval_row(chart: IntervalChart, row: IntervalRow, palette: Palette) -> str:
     kind = "" if row.colour is None else f" {palette.class_of(row.colour)}"
     dot = "" if row.colour is None else f'<i class="dot{kind}"></i>'
-    note = f"<small>{_text(row.note)}</small>" if row.note else ""
+    note = f"<small>{escaped(row.note)}</small>" if row.note else ""
     told = "; ".join(mark.told for mark in row.marks)
     apart = 13 if len(row.marks) > 1 else 0
     marks = "".join(
@@ -80,9 +79,9 @@ def _interval_row(chart: IntervalChart, row: IntervalRow, palette: Palette) -> s
         for number, mark in reversed(list(enumerate(row.marks)))
     )
     return (
-        f'<tr><th scope="row">{dot}<bdi>{_text(row.label)}</bdi></th><td class="plot">'
-        f'<svg role="img" aria-label="{_text(told)}" class="{kind.strip()}">{_ground(chart)}{marks}</svg></td>'
-        f'<td class="num">{_text(row.text)}{note}</td></tr>'
+        f'<tr><th scope="row">{dot}<bdi>{escaped(row.label)}</bdi></th><td class="plot">'
+        f'<svg role="img" aria-label="{escaped(told)}" class="{kind.strip()}">{_ground(chart)}{marks}</svg></td>'
+        f'<td class="num">{escaped(row.text)}{note}</td></tr>'
     )
 
 
@@ -104,7 +103,7 @@ def _ground(chart: IntervalChart) -> str:
 def _mark(chart: IntervalChart, mark: Mark, y: int) -> str:
     low, value, high = (chart.scale.share(end) for end in (mark.low, mark.value, mark.high))
     return (
-        f'<g class="{mark.shape}"><title>{_text(mark.told)}</title>'
+        f'<g class="{mark.shape}"><title>{escaped(mark.told)}</title>'
         f'<line class="whisker" x1="{_at(low)}" x2="{_at(high)}" y1="{y}%" y2="{y}%"/>'
         f'<circle class="mark {mark.shape}" cx="{_at(value)}" cy="{y}%" r="{5 if mark.shape == "filled" else 4}"/></g>'
     )
@@ -112,7 +111,7 @@ def _mark(chart: IntervalChart, mark: Mark, y: int) -> str:
 
 def _stacks(chart: StackChart, palette: Palette) -> str:
     legend = "".join(
-        f'<li><i class="dot {palette.class_of(colour)}"></i><bdi>{_text(name)}</bdi></li>'
+        f'<li><i class="dot {palette.class_of(colour)}"></i><bdi>{escaped(name)}</bdi></li>'
         for name, colour in chart.colours.items()
     )
     panels = "".join(_panel(chart, title, bars, palette) for title, bars in chart.panels)
@@ -120,9 +119,9 @@ def _stacks(chart: StackChart, palette: Palette) -> str:
 
 
 def _panel(chart: StackChart, title: str, bars: Sequence[Bar], palette: Palette) -> str:
-    caption = f"<caption>{_text(title)}</caption>" if title else ""
+    caption = f"<caption>{escaped(title)}</caption>" if title else ""
     ends = '<th scope="col" class="num">in all</th>' if any(bar.text for bar in bars) else ""
-    heads = f'<th scope="col">{_text(chart.head)}</th><th scope="col">shares</th>{ends}'
+    heads = f'<th scope="col">{escaped(chart.head)}</th><th scope="col">shares</th>{ends}'
     head = f'<thead class="quiet"><tr>{heads}</tr></thead>'
     rows = "".join(_bar(chart, bar, palette) for bar in bars)
     return f'<table class="rows stacks">{caption}{head}<tbody>{rows}</tbody></table>'
@@ -134,14 +133,14 @@ def _bar(chart: StackChart, bar: Bar, palette: Palette) -> str:
         told = f"{segment.name}: {percent(segment.share)} ({segment.count:,})"
         parts.append(
             f'<rect class="segment {palette.class_of(chart.colours[segment.name])}" x="{_at(left)}" '
-            f'width="{_at(segment.share)}" height="100%"><title>{_text(told)}</title></rect>'
+            f'width="{_at(segment.share)}" height="100%"><title>{escaped(told)}</title></rect>'
         )
         left += segment.share
     told = "; ".join(f"{segment.name} {percent(segment.share)}" for segment in bar.segments) or "none"
-    text = f'<td class="num">{_text(bar.text)}</td>' if bar.text else ""
+    text = f'<td class="num">{escaped(bar.text)}</td>' if bar.text else ""
     return (
-        f'<tr><th scope="row"><bdi>{_text(bar.label)}</bdi></th><td class="bar">'
-        f'<svg role="img" aria-label="{_text(told)}">{"".join(parts)}</svg></td>{text}</tr>'
+        f'<tr><th scope="row"><bdi>{escaped(bar.label)}</bdi></th><td class="bar">'
+        f'<svg role="img" aria-label="{escaped(told)}">{"".join(parts)}</svg></td>{text}</tr>'
     )
 
 
@@ -151,16 +150,17 @@ def _scatter(chart: ScatterChart) -> str:
         for tick in chart.y.ticks
     )
     across = "".join(
-        f'<text x="{_at(place)}" y="1.1em" class="{_side(place)}">{_text(text)}</text>'
+        f'<text x="{_at(place)}" y="1.1em" class="{_side(place)}">{escaped(text)}</text>'
         for place, text in chart.x_ticks
     )
     told = "; ".join(point.told for point in chart.points)
     return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{_text(chart.title)}"><div class="scatter">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escaped(chart.title)}"><div class="scatter">'
         f'<svg class="up" aria-hidden="true">{up}</svg>'
-        f'<svg class="field" role="img" aria-label="{_text(chart.title)}: {_text(told)}">{"".join(_field(chart))}</svg>'
+        f'<svg class="field" role="img" aria-label="{escaped(chart.title)}: {escaped(told)}">'
+        f"{''.join(_field(chart))}</svg>"
         f'<svg class="across" aria-hidden="true">{across}</svg>'
-        f'<p class="axis-name">{_text(chart.x_name)}</p></div></div>'
+        f'<p class="axis-name">{escaped(chart.x_name)}</p></div></div>'
     )
 
 
@@ -178,12 +178,12 @@ def _field(chart: ScatterChart) -> Iterator[str]:
     for point, (x, y), (anchor, dx, dy) in zip(chart.points, places, labels, strict=True):
         top, bottom = 1 - chart.y.share(point.y_high), 1 - chart.y.share(point.y_low)
         yield (
-            f'<g class="{point.shape}"><title>{_text(point.told)}</title>'
+            f'<g class="{point.shape}"><title>{escaped(point.told)}</title>'
             f'<line class="whisker" x1="{_at(x)}" x2="{_at(x)}" y1="{_at(top)}" y2="{_at(bottom)}"/>'
             f'<line class="whisker" x1="{_at(point.x_low)}" x2="{_at(point.x_high)}" y1="{_at(y)}" y2="{_at(y)}"/>'
             f'<circle class="mark {point.shape}" cx="{_at(x)}" cy="{_at(y)}" r="5"/>'
             f'<svg x="{_at(x)}" y="{_at(y)}">{_leader(dx, dy)}'
-            f'<text class="{anchor} label" x="{dx}" y="{dy}">{_text(point.label)}</text></svg></g>'
+            f'<text class="{anchor} label" x="{dx}" y="{dy}">{escaped(point.label)}</text></svg></g>'
         )
 
 
@@ -195,16 +195,16 @@ def _leader(dx: int, dy: int) -> str:
 def _heat(chart: HeatChart, palette: Palette) -> str:
     number = {name: f"{place}" for place, name in enumerate(chart.origins) if place}
     heads = "".join(
-        f'<th scope="col"><abbr title="{_text(name)}">{number.get(name, "end")}</abbr></th>'
+        f'<th scope="col"><abbr title="{escaped(name)}">{number.get(name, "end")}</abbr></th>'
         for name in chart.targets
     )
     groups = "<td></td>".join(
-        f'<th scope="colgroup" colspan="{len(chart.targets)}">{_text(title)}</th>'
+        f'<th scope="colgroup" colspan="{len(chart.targets)}">{escaped(title)}</th>'
         for title, _ in chart.panels
     )
     rows = "".join(_heat_row(chart, origin, number, palette) for origin in chart.origins)
     return (
-        f'<div class="scroll" tabindex="0" role="group" aria-label="{_text(chart.title)}"><table class="heat"><thead>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escaped(chart.title)}"><table class="heat"><thead>'
         f"<tr><td></td>{groups}</tr>"
         f'<tr><th scope="col">after</th>{"<td></td>".join(heads for _ in chart.panels)}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
@@ -218,7 +218,7 @@ def _heat_row(chart: HeatChart, origin: str, number: dict[str, str], palette: Pa
         for _, cells in chart.panels
     )
     named = f"{number[origin]} {dot}" if origin in number else ""
-    return f'<tr><th scope="row">{named}<bdi>{_text(origin)}</bdi></th>{cells}</tr>'
+    return f'<tr><th scope="row">{named}<bdi>{escaped(origin)}</bdi></th>{cells}</tr>'
 
 
 def _heat_cell(cell: tuple[int, int] | None, origin: str, target: str) -> str:
@@ -227,7 +227,7 @@ def _heat_cell(cell: tuple[int, int] | None, origin: str, target: str) -> str:
     count, visits = cell
     shade = max(1, round(HEAT_CLASSES * count / visits))
     told = f"{origin} → {target}: {count:,} of {visits:,}"
-    return f'<td class="q{shade}" title="{_text(told)}">{100 * count / visits:.0f}</td>'
+    return f'<td class="q{shade}" title="{escaped(told)}">{100 * count / visits:.0f}</td>'
 
 
 def heat_rules() -> str:
@@ -252,7 +252,3 @@ def _at(share: float) -> str:
 def _side(share: float) -> str:
     """How a label at that place is anchored, so that it stays inside."""
     return "start" if share < 0.02 else "end" if share > 0.98 else "middle"
-
-
-def _text(text: str) -> str:
-    return escape(" ".join(visible(text).split()))

@@ -20,7 +20,7 @@ from hierarchical_reasoning.compare.report.boards import piece_symbols
 from hierarchical_reasoning.compare.report.contents import Contents
 from hierarchical_reasoning.compare.report.markup import chart_markup, heat_rules
 from hierarchical_reasoning.compare.report.tree_table import tree_table
-from taxonomy.terminal import visible
+from hierarchical_reasoning.html_pages import page_bytes, page_environment
 
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("store.js", "elements.js", "detail.js", "browser.js")
@@ -48,31 +48,23 @@ def report_page(contents: Contents) -> bytes:
         tree=tree,
         pieces=piece_symbols() if contents.traces.has_boards else "",
     )
-    # A lone surrogate, which no UTF-8 can hold, becomes a reference that browsers show as a placeholder.
-    return page.encode("utf-8", "xmlcharrefreplace")
+    return page_bytes(page)
 
 
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
+    return page_environment(
+        _FOLDER,
+        {
+            "accuracy": wording.accuracy_text,
+            "difference": wording.difference_text,
+            "dollars": wording.dollars,
+            "is_shown": wording.is_shown,
+            "common_test": wording.common_test,
+            "p_values": wording.short_p_values,
+            "ratio": wording.ratio_text,
+            "whole": wording.whole,
+        },
     )
-    environment.filters.update(
-        visible=visible,
-        one_line=_one_line,
-        accuracy=wording.accuracy_text,
-        difference=wording.difference_text,
-        dollars=wording.dollars,
-        is_shown=wording.is_shown,
-        common_test=wording.common_test,
-        p_values=wording.short_p_values,
-        ratio=wording.ratio_text,
-        whole=wording.whole,
-    )
-    return environment
 
 
 def _policy(style: str, scripts: list[str]) -> Markup:
@@ -88,7 +80,3 @@ def _source(text: str) -> str:
 
 def _read(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())

@@ -15,7 +15,7 @@ from hierarchical_reasoning.compare.report.wording import (
     whole,
 )
 from hierarchical_reasoning.compare.statistics import ArmComparison
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line
 
 METHODS = (
     "Accuracy counts errors as not solved; its 95 % interval is Wilson's, or where problems have several samples the "
@@ -120,5 +120,4 @@ def _cells(cells: Sequence[str]) -> str:
 
 def _plain(text: str) -> str:
     """One line in which nothing is markup."""
-    line = " ".join(visible(text).split())
-    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in line)
+    return "".join(f"\\{letter}" if letter in "\\`*_[]<>#|" else letter for letter in one_line(text))

@@ -156,7 +156,7 @@ def _arm(arm: ArmRecord) -> Row:
 
 
 def _comparison(comparison: ArmComparison) -> Row:
-    completed = {f"completed_{name}": value for name, value in _result(comparison.completed).items()}
+    completed = {f"completed_{name}": value for name, value in result_row(comparison.completed).items()}
     return {
         "arm": comparison.arm,
         "baseline": comparison.baseline,
@@ -165,12 +165,13 @@ def _comparison(comparison: ArmComparison) -> Row:
         "baseline_errors": comparison.baseline_errors,
         "left_out": comparison.left_out,
         "token_ratio": None if comparison.token_ratio is None else comparison.token_ratio.value,
-        **_result(comparison.counting_errors),
+        **result_row(comparison.counting_errors),
         **completed,
     }
 
 
-def _result(result: PairedResult) -> Row:
+def result_row(result: PairedResult) -> Row:
+    """The columns that a paired result has in every table."""
     difference, significance = result.difference, result.significance
     return {
         "n": difference.n,

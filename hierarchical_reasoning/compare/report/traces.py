@@ -19,7 +19,7 @@ from hierarchical_reasoning.errors import ResultsFileError
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.reader.rows import total_usage
 from hierarchical_reasoning.results.records import ResultEntry, sum_of_costs
-from taxonomy.terminal import visible
+from taxonomy.terminal import one_line, visible
 
 BLOCK_CHARACTERS = 200_000
 """Of JSON, after which a block is closed: it is unpacked in milliseconds."""
@@ -218,7 +218,7 @@ def _difficulty(difficulty: str | float | None) -> str | None:
 
 
 def _excerpt(text: str) -> str:
-    line = " ".join(visible(text[: 4 * EXCERPT_CHARACTERS]).split())
+    line = one_line(text[: 4 * EXCERPT_CHARACTERS])
     return line if len(line) <= EXCERPT_CHARACTERS else line[: EXCERPT_CHARACTERS - 1].rstrip() + "…"
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from html import escape
 
 from markupsafe import Markup
 
 from hierarchical_reasoning.compare.report.colours import node_colour, node_places
 from hierarchical_reasoning.compare.report.gathering import ArmCounts
 from hierarchical_reasoning.compare.report.palette import Palette
+from hierarchical_reasoning.html_pages import escaped
 from taxonomy.model import Taxonomy, TaxonomyNode
-from taxonomy.terminal import visible
 
 
 def tree_table(taxonomy: Taxonomy, counts: Iterable[ArmCounts], palette: Palette) -> Markup:
@@ -42,8 +41,8 @@ def tree_table(taxonomy: Taxonomy, counts: Iterable[ArmCounts], palette: Palette
 
 def _cell(node: TaxonomyNode, kind: str, thoughts: int) -> str:
     count = f" <small>{thoughts:,}</small>" if thoughts else ""
-    description = f"<p>{_text(node.description)}</p>" if node.description else ""
-    return f'<details class="{kind}"><summary><bdi>{_text(node.label)}</bdi>{count}</summary>{description}</details>'
+    description = f"<p>{escaped(node.description)}</p>" if node.description else ""
+    return f'<details class="{kind}"><summary><bdi>{escaped(node.label)}</bdi>{count}</summary>{description}</details>'
 
 
 def _thoughts_by_node(counts: Iterable[ArmCounts]) -> Mapping[str, int]:
@@ -52,7 +51,3 @@ def _thoughts_by_node(counts: Iterable[ArmCounts]) -> Mapping[str, int]:
         for name, node_id in of_arm.node_of.items():
             found[node_id] += of_arm.correct.thoughts[name] + of_arm.incorrect.thoughts[name]
     return found
-
-
-def _text(text: str) -> str:
-    return escape(" ".join(visible(text).split()))

@@ -126,10 +126,12 @@ def _translated(path: Path, file: Section, notes: Sequence[str] = ()) -> Setting
 
 
 def _of_training(path: Path, file: TrainingFile) -> SettingsFile:
-    if _values(file).get("algorithm.use_kl_in_reward"):
+    values = _values(file)
+    metric = values.get("algorithm.filter_groups.metric")
+    if values.get("algorithm.use_kl_in_reward") and metric == "seq_final_reward":
         raise ConfigError(
-            f"--config {path}: algorithm.use_kl_in_reward is True: the KL to the model at the start is a term of the "
-            "loss here, not of the reward; take false, and give its weight by --kl_coeff"
+            f"--config {path}: algorithm.filter_groups.metric is {metric!r} and algorithm.use_kl_in_reward is True: "
+            "groups are chosen before the KL is known; take 'seq_reward', the reward without it, or 'acc'"
         )
     found = _translated(path, file)
     settings, keys = dict(found.settings), dict(found.keys)

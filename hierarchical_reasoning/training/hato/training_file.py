@@ -61,7 +61,7 @@ class FilterGroupsSection(Section):
         Literal["rewards", "score", "seq_reward", "seq_final_reward", "acc"],
         Sets("filter_groups_metric", by=lambda metric: "acc" if metric == "acc" else "rewards"),
     ] = LEFT_OUT
-    """verl's names of a reward are one here, since no penalty comes between them."""
+    """verl's names of a reward are one here, but for ``seq_final_reward`` where a KL is taken off it."""
     max_num_gen_batches: Annotated[int, Sets("max_num_gen_batches")] = LEFT_OUT
 
 
@@ -70,7 +70,7 @@ class AlgorithmSection(Section):
     gamma: Annotated[Number, _OF_GAE] = LEFT_OUT
     lam: Annotated[Number, _OF_GAE] = LEFT_OUT
     norm_adv_by_std_in_grpo: Annotated[bool, Sets("norm_adv_by_std_in_grpo")] = LEFT_OUT
-    use_kl_in_reward: Annotated[bool, Read()] = LEFT_OUT
+    use_kl_in_reward: Annotated[bool, Sets("kl_in_reward")] = LEFT_OUT
     filter_groups: FilterGroupsSection = LEFT_OUT
 
 

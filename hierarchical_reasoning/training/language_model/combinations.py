@@ -58,6 +58,8 @@ def check_language_model(config: LanguageModelConfig) -> tuple[str, ...]:
             "--reward_alpha 0, --reward_beta 0 and --reward_gamma 0: with --credit hierarchical all nodes are alike "
             "then; give one of them more"
         )
+    if config.kl_in_reward and not config.kl_coeff:
+        raise ConfigError("--kl_in_reward with --kl_coeff 0: nothing is taken off; give --kl_coeff more")
     _check_local_reward(config)
     if config.problems_rolled_out < config.problems_per_update:
         raise ConfigError(

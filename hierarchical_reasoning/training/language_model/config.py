@@ -42,6 +42,10 @@ GRPO_ON_NODES: dict[str, dict[str, Any]] = {
 """What ``grpo`` sets instead where nodes are compared: as TreeRPO and HATO have it."""
 
 
+KL_IN_REWARD = 0.001
+"""What `kl_coeff` is with `kl_in_reward`, where it is not given: verl's."""
+
+
 def _of_trees(name: str) -> dict[str, Any]:
     """The fields of an explorer's preset."""
     preset = EXPLORER_PRESETS[name]
@@ -159,7 +163,10 @@ class LanguageModelConfig(TrainingConfig):
     """Of the dual clip."""
     loss_agg_mode: Aggregation = "token-mean"
     kl_coeff: float = Field(0.0, ge=0, allow_inf_nan=False)
-    """Weight of the KL to the model that training started from, estimated by k3."""
+    """Weight of the KL to the model that training started from: in the loss, estimated by k3, or with `kl_in_reward` in
+    the reward."""
+    kl_in_reward: bool = False
+    """Take the KL of an answer's tokens, estimated by k1, off its reward, before credit is given."""
     entropy_pivot: float = Field(0.8, ge=0, le=1)
     adaptive_temperature: bool = False
     temperature_tau: float = Field(0.05, ge=0, lt=1)
@@ -197,6 +204,8 @@ class LanguageModelConfig(TrainingConfig):
         usual = PRESETS.get(str(preset), {}) | OBJECTIVES.get(str(given.get("objective", "grpo")), {})
         if given.get("objective", "grpo") == "grpo":
             usual = usual | GRPO_ON_NODES.get(str(given.get("credit")), {})
+        if given.get("kl_in_reward"):
+            usual = usual | {"kl_coeff": KL_IN_REWARD}
         if isinstance(kind := given.get("uncertainty"), str):
             given = given | {"uncertainty": HeadSettings(kind)}  # type: ignore[arg-type]  # it checks what it gets
         if given.get("vllm_base_url") or given.get("vllm_auto_start"):

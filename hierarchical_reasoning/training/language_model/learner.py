@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import accumulate
 from pathlib import Path
@@ -38,6 +39,7 @@ from hierarchical_reasoning.training.language_model.lessons import (
     TreeLesson,
     divide,
     idle_loss,
+    kl_of_leaves,
     pass_loss,
     scores_of,
     tree_lesson,
@@ -76,6 +78,24 @@ _CREDITS: dict[str, Callable[[RewardWeights], CreditRule]] = {
     "descendant_mean": lambda weights: descendant_mean_credit,
     "hierarchical": HierarchicalCredit,
 }
+
+
+@dataclass(frozen=True)
+class _RolledOut:
+    """A tree of an update."""
+
+    graded: GradedTree
+    credit: Credit
+    is_learned: bool
+
+    def advantages(self) -> list[float | None]:
+        """Of its answers; None where one teaches nothing."""
+        by_node = dict(zip(self.credit.node_N, self.credit.advantage_N.tolist(), strict=True))
+        left_out = bool(self.credit.advantage_N.any()) and not self.is_learned
+        return [
+            None if left_out or episode.reward is None else by_node[leaf]
+            for leaf, episode in zip(self.graded.tree.leaves(), self.graded.episodes, strict=True)
+        ]
 
 
 class LanguageModelLearner:
@@ -121,11 +141,12 @@ class LanguageModelLearner:
             clip_ratio_low=config.clip_ratio_low,
             clip_ratio_high=config.clip_ratio_high,
             clip_ratio_c=config.clip_ratio_c,
-            kl_coeff=config.kl_coeff,
+            kl_coeff=0.0 if config.kl_in_reward else config.kl_coeff,
             adv_beta=config.adv_beta if config.adaptive_advantage else None,
             clip_alpha=config.clip_alpha if config.adaptive_clip else None,
         )
         self._start: PackedModel | None = None
+        self._rolled_out: tuple[_RolledOut, ...] = ()
         self._stats: EntropyStats | None = None
         self._noted: list[str] = []
         self._said: set[str] = set()
@@ -146,10 +167,10 @@ class LanguageModelLearner:
 
     @property
     def looks(self) -> tuple[Look, ...]:
-        acting: tuple[Look, ...] = (
-            ("acting",) if self._config.needs_entropy or self._config.num_iterations > 1 else ()
-        )
-        start: tuple[Look, ...] = ("start",) if self._config.kl_coeff else ()
+        config = self._config
+        acts = config.needs_entropy or config.num_iterations > 1 or config.kl_in_reward
+        acting: tuple[Look, ...] = ("acting",) if acts else ()
+        start: tuple[Look, ...] = ("start",) if config.kl_coeff else ()
         return acting + start
 
     def refresh(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
@@ -179,7 +200,7 @@ class LanguageModelLearner:
             batch = await rollouts.collect(due, seed=draw_seed(config.seed, update), update=update)
             if config.credit == "hierarchical":
                 await all_or_none([self._score(*each) for each in zip(due, batch, strict=True)])
-            found = [self._credit(graded) for graded in batch]
+            found = [self._credit(graded, graded.tree.rewards()) for graded in batch]
             trees += batch
             credit += found
             teaching = list(map(self._teaches, trees, credit))
@@ -188,19 +209,14 @@ class LanguageModelLearner:
         self._updates = update
         write_trees(self._trees_file(update), [graded.tree for graded in trees])
         learned = [one and n <= batches.wanted for one, n in zip(teaching, accumulate(teaching), strict=True)]
-        lessons = tuple(
-            tree_lesson(graded.tree, own, config.loss_agg_mode, config.longest_sequence)
+        lessons = [
+            self._lesson(graded, own)
             for graded, own, taken in zip(trees, credit, learned, strict=True)
             if taken
-        )
-        episodes = tuple(episode for graded in trees for episode in graded.episodes)
-        advantages = tuple(
-            None if episode.reward is None or (own.advantage_N.any() and not taken) else advantage
-            for graded, own, taken in zip(trees, credit, learned, strict=True)
-            for episode, advantage in zip(graded.episodes, _of_leaves(graded, own), strict=True)
-        )
+        ]
         gathered = self._gathered(trees, credit, teaching, batches, time.perf_counter() - started)
-        return Experience(episodes, advantages, lessons, gathered)
+        self._rolled_out = tuple(map(_RolledOut, trees, credit, learned))
+        return self._experience(lessons, gathered)
 
     async def reflect(self, gathered: Sequence[Gathered]) -> None:
         pairs = [pair for each in gathered for pair in each.places]
@@ -259,9 +275,51 @@ class LanguageModelLearner:
         start.module.requires_grad_(False)
         self._start = PackedModel(start.module)
 
-    def settled(self, lessons: Sequence[TreeLesson], gather: Gather) -> tuple[TreeLesson, ...]:
-        if not self._config.needs_entropy:
-            return tuple(lessons)
+    def settled(self, experience: Experience, gather: Gather) -> Experience:
+        lessons: tuple[TreeLesson, ...] = experience.lessons
+        gathered = experience.gathered
+        if self._config.kl_in_reward:
+            kl = [kl_of_leaves(lesson) for lesson in lessons]
+            lessons = self._held_to_start(lessons, kl)
+            of_answers = {"kl_of_answers": math.fsum(value for each in kl for value in each.values())}
+            gathered = replace(gathered, trees={**gathered.trees, **of_answers})
+        if self._config.needs_entropy:
+            lessons = self._with_entropies(lessons, gather)
+        return self._experience(lessons, gathered)
+
+    def _held_to_start(
+        self, lessons: Sequence[TreeLesson], kl: Sequence[Mapping[int, float]]
+    ) -> tuple[TreeLesson, ...]:
+        """With the credit of rewards that have the KL to the model at the start taken off them.
+
+        Args:
+            kl: of each lesson's leaves.
+        """
+        looked_at = iter(zip(lessons, kl, strict=True))
+        found = []
+        everything = []
+        for each in self._rolled_out:
+            if each.is_learned:
+                lesson, kl_of = next(looked_at)
+                rewards = {
+                    leaf: None if reward is None else reward - self._config.kl_coeff * kl_of[leaf]
+                    for leaf, reward in each.graded.tree.rewards().items()
+                }
+                each = replace(each, credit=self._credit(each.graded, rewards))
+                found.append(
+                    replace(
+                        self._lesson(each.graded, each.credit),
+                        old_log_probs_T=lesson.old_log_probs_T,
+                        entropy_T=lesson.entropy_T,
+                        reference_log_probs_T=lesson.reference_log_probs_T,
+                    )
+                )
+            everything.append(each)
+        self._rolled_out = tuple(everything)
+        return tuple(found)
+
+    def _with_entropies(self, lessons: tuple[TreeLesson, ...], gather: Gather) -> tuple[TreeLesson, ...]:
+        """With the statistics of the entropies of all processes' lessons, where the loss reads them."""
         own = [lesson.entropy_T[lesson.weight_T > 0] for lesson in lessons if lesson.entropy_T is not None]
         entropies = torch.cat(gather([torch.cat([*own, torch.empty(0, dtype=torch.float64)])]))
         if len(entropies):
@@ -269,7 +327,7 @@ class LanguageModelLearner:
                 entropies, torch.ones_like(entropies, dtype=torch.bool), self._config.entropy_pivot
             )
         if not (self._config.adaptive_advantage or self._config.adaptive_clip):
-            return tuple(lessons)
+            return lessons
         return tuple(replace(lesson, stats=self._stats) for lesson in lessons)
 
     def count(self, lessons: Sequence[TreeLesson]) -> float:
@@ -310,10 +368,21 @@ class LanguageModelLearner:
         await self._acting.aclose()
         await self._parts.verifier.aclose()
 
-    def _credit(self, graded: GradedTree) -> Credit:
+    def _credit(self, graded: GradedTree, rewards: Mapping[int, float | None]) -> Credit:
         config = self._config
         estimator = _ESTIMATORS[config.adv_estimator](config.norm_adv_by_std_in_grpo)
-        return _CREDITS[config.credit](config.reward_weights)(graded.tree, graded.tree.rewards(), estimator)
+        return _CREDITS[config.credit](config.reward_weights)(graded.tree, rewards, estimator)
+
+    def _lesson(self, graded: GradedTree, credit: Credit) -> TreeLesson:
+        return tree_lesson(graded.tree, credit, self._config.loss_agg_mode, self._config.longest_sequence)
+
+    def _experience(self, lessons: Sequence[TreeLesson], gathered: Gathered) -> Experience:
+        return Experience(
+            episodes=tuple(episode for each in self._rolled_out for episode in each.graded.episodes),
+            advantages=tuple(advantage for each in self._rolled_out for advantage in each.advantages()),
+            lessons=tuple(lessons),
+            gathered=gathered,
+        )
 
     async def _score(self, problem: Problem, graded: GradedTree) -> None:
         """Put the rewards that the credit weighs into the tree, for the credit and for whoever looks at the tree."""
@@ -331,6 +400,9 @@ class LanguageModelLearner:
 
     def _teaches(self, graded: GradedTree, credit: Credit) -> bool:
         """Whether the group of a problem has the spread that it needs to be learned from."""
+        if self._config.kl_in_reward and not self._config.filter_groups:
+            # The KL, which is not known yet, tells apart what has earned the same.
+            return any(len(group) > 1 for group in credit.grouped_rewards())
         if not credit.advantage_N.any():
             return False
         if not self._config.filter_groups or self._config.filter_groups_metric == "rewards":
@@ -402,8 +474,3 @@ def _surprise(tree: ReasoningTree) -> tuple[int, float]:
         sum(answers[node.id].count * node.drawn for node in tree.nodes.values()),
         -sum(answers[node.id].count * sum(node.log_probs) for node in tree.nodes.values()),
     )
-
-
-def _of_leaves(graded: GradedTree, credit: Credit) -> list[float]:
-    by_node = dict(zip(credit.node_N, credit.advantage_N.tolist(), strict=True))
-    return [by_node[leaf] for leaf in graded.tree.leaves()]

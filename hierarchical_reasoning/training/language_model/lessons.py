@@ -6,7 +6,7 @@ advantage, of which an objective is linear in each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,7 +38,10 @@ from hierarchical_reasoning.trees.leaf_means import leaf_means
 class TreeLesson:
     """One tree as the loss sees it; its tokens in the order of `forest`, on the CPU."""
 
+    tree: ReasoningTree
     forest: TokenForest
+    places: Mapping[int, slice]
+    """In it, of each node's tokens."""
     advantage_T: torch.Tensor
     negative_T: torch.Tensor
     """What of it comes from negative advantages; see `Credit`."""
@@ -66,6 +69,7 @@ class TokenLossSettings:
     clip_ratio_high: float
     clip_ratio_c: float
     kl_coeff: float
+    """Of the loss; 0 where the reward has the KL."""
     adv_beta: float | None
     """None: advantages stay as they are."""
     clip_alpha: float | None
@@ -110,12 +114,13 @@ def tree_lesson(tree: ReasoningTree, credit: Credit, aggregation: Aggregation, h
     numbers = {node_id: number for number, node_id in enumerate(tree.walk())}
     nodes = [tree.node(node_id) for node_id in numbers]
     parents = [NO_PLACE if node.parent is None else numbers[node.parent] for node in nodes]
-    forest, places = lay_out(parents, [node.tokens for node in nodes])
+    forest, ranges = lay_out(parents, [node.tokens for node in nodes])
+    places = {node_id: slice(here.start, here.stop) for node_id, here in zip(numbers, ranges, strict=True)}
     advantage_T = torch.zeros(len(forest), dtype=torch.float64)
     negative_T, weight_T = torch.zeros_like(advantage_T), torch.zeros_like(advantage_T)
     acted_T = torch.full_like(advantage_T, torch.nan)
     for node_id, tokens in token_advantages(tree, _weighed(tree, credit, aggregation, horizon)).items():
-        here = slice(places[numbers[node_id]].start, places[numbers[node_id]].stop)
+        here = places[node_id]
         advantage_T[here] = torch.from_numpy(tokens.advantage_T)
         negative_T[here] = torch.from_numpy(tokens.negative_T)
         weight_T[here] = torch.from_numpy(tokens.weight_T)
@@ -123,7 +128,24 @@ def tree_lesson(tree: ReasoningTree, credit: Credit, aggregation: Aggregation, h
         if node.log_probs:
             acted_T[here][node.given :] = torch.tensor(node.log_probs, dtype=torch.float64)
     count = float(weight_T.sum()) if aggregation == "token-mean" else float(len(_lengths(tree, credit)[1]))
-    return TreeLesson(forest, advantage_T, negative_T, weight_T, acted_T, count)
+    return TreeLesson(tree, forest, places, advantage_T, negative_T, weight_T, acted_T, count)
+
+
+def kl_of_leaves(lesson: TreeLesson) -> dict[int, float]:
+    """By leaf that has a reward, how far its answer has gone from the model at the start: log pi_old - log pi_start as
+    `scores_of` has found them, summed over the tokens drawn on its path.
+
+    Source: verl's `apply_kl_penalty` with its estimator ``kl`` (k1), summed over a response as GRPO sums token rewards.
+    """
+    assert lesson.old_log_probs_T is not None
+    assert lesson.reference_log_probs_T is not None
+    left_T = lesson.old_log_probs_T - lesson.reference_log_probs_T
+    cost_to: dict[int, float] = {}
+    for node_id in lesson.tree.walk():
+        node = lesson.tree.node(node_id)
+        before = 0.0 if node.parent is None else cost_to[node.parent]
+        cost_to[node_id] = before + float(left_T[lesson.places[node_id]][node.given :].sum())
+    return {leaf: cost_to[leaf] for leaf, reward in lesson.tree.rewards().items() if reward is not None}
 
 
 def divide(lessons: Sequence[TreeLesson], tokens_per_pass: int) -> list[LessonPass]:
@@ -137,7 +159,8 @@ def pass_loss(
     model: PackedModel, part: LessonPass, settings: TokenLossSettings, wrapped: Any | None = None
 ) -> tuple[torch.Tensor, Sums]:
     """The loss of one forward pass, summed over its tokens as they count and differentiable; and its figures."""
-    places_L = part.taught(everywhere=settings.kl_coeff > 0)
+    held = part.lessons[0].reference_log_probs_T is not None
+    places_L = part.taught(everywhere=held)
     if not len(places_L):
         return idle_loss(model, wrapped), Sums()
     logits_LV, tokens_L = logits_of(model, part.packed.forest, places_L, wrapped)
@@ -170,7 +193,7 @@ def pass_loss(
             )
     # A token stands in the row of either sign, so each has half of its KL.
     held_to = None
-    if settings.kl_coeff:
+    if held:  # with a weight of 0, its figure alone
         held_to = KlTerm(of("reference_log_probs_T").expand(2, -1), settings.kl_coeff / 2)
     result = clipped_objective(
         new_1L.expand(2, -1),

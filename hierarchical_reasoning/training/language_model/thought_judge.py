@@ -76,9 +76,10 @@ class ThoughtJudge(AsyncClosing):
         except FATAL:
             raise
         except BackendError as error:
+            kept = "; what it rated is not asked again" if self._cache is not None else ""
             raise TrainingError(
                 f"a thought on problem {problem.id!r} was not rated: {type(error).__name__}: {error}. See to the judge "
-                f"({FLAG} {self._backend.model_name}), then go on with --resume; what it rated is not asked again"
+                f"({FLAG} {self._backend.model_name}), then go on with --resume{kept}"
             ) from error
 
     def take_usage(self) -> RoleUsage:

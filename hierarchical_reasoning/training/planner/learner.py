@@ -144,8 +144,8 @@ class PlannerLearner:
         )
         self._start.module.requires_grad_(False)
 
-    def settled(self, lessons: Sequence[Lesson], gather: Gather) -> tuple[Lesson, ...]:
-        return tuple(lessons)
+    def settled(self, experience: Experience, gather: Gather) -> Experience:
+        return experience
 
     def count(self, lessons: Sequence[Lesson]) -> float:
         return sum(lesson.n_choices for lesson in lessons)

@@ -14,6 +14,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
+from hierarchical_reasoning.html_pages import page_bytes, page_environment
 from hierarchical_reasoning.training.report.contents import Contents
 from hierarchical_reasoning.training.report.figures import CurveFigure
 from hierarchical_reasoning.training.report.headline import accuracy_of, points_text, when
@@ -29,7 +30,6 @@ from hierarchical_reasoning.training.report.svg import draw_curves, draw_reliabi
 from hierarchical_reasoning.training.report.tables import heat_table, updates_table
 from hierarchical_reasoning.training.report.transitions import LEAST_VISITS, SHOWN_CHANGES
 from hierarchical_reasoning.training.report.words import PLANNER
-from taxonomy.terminal import visible
 
 _FOLDER = Path(__file__).parent
 _NARROW = (430, 220)
@@ -84,29 +84,21 @@ def report_page(contents: Contents, *, title: str, settings: Mapping[str, str] |
             when=when,
         )
     )
-    # A lone surrogate, which no UTF-8 can hold, becomes a reference that browsers show as a placeholder.
-    return page.encode("utf-8", "xmlcharrefreplace")
+    return page_bytes(page)
 
 
 @cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=True,
+    return page_environment(
+        _FOLDER,
+        {
+            "percent": percent_text,
+            "number": number_text,
+            "dollars": dollars_text,
+            "duration": duration_text,
+            "points": points_text,
+        },
     )
-    environment.filters.update(
-        percent=percent_text,
-        number=number_text,
-        dollars=dollars_text,
-        duration=duration_text,
-        points=points_text,
-        visible=visible,
-        one_line=_one_line,
-    )
-    return environment
 
 
 def _shown(contents: Contents, figure: CurveFigure, size: tuple[int, int]) -> _Shown:
@@ -133,7 +125,3 @@ def _reliability(parts: Sequence[Reliability]) -> _Shown | None:
         "diagonal it was right on average."
     )
     return _Shown("Reliability of the value head", meaning, draw_reliability(parts, size=_SQUARE), keys)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(visible(text).split())

@@ -11,13 +11,13 @@ from html import escape
 
 from markupsafe import Markup
 
+from hierarchical_reasoning.html_pages import escaped
 from hierarchical_reasoning.training.log import UpdateRecord
 from hierarchical_reasoning.training.report.figures import share_without_spread, tokens_a_second
 from hierarchical_reasoning.training.report.headline import points_text, when
 from hierarchical_reasoning.training.report.scales import dollars_text, number_text, percent_text
 from hierarchical_reasoning.training.report.transitions import Cell, TransitionTables
 from hierarchical_reasoning.training.report.words import Words
-from taxonomy.terminal import visible
 
 _GAP = '<td class="gap"></td>'
 
@@ -98,7 +98,7 @@ def heat_table(tables: TransitionTables, number_of: dict[str, int]) -> Markup:
     width = len(tables.targets)
     heads = _GAP.join(f'<th scope="colgroup" colspan="{width}">{escape(title)}</th>' for title, _ in panels)
     numbers = "".join(
-        f'<th scope="col"><abbr title="{_text(name)}">{number_of[name]}</abbr></th>'
+        f'<th scope="col"><abbr title="{escaped(name)}">{number_of[name]}</abbr></th>'
         for name in tables.targets
     )
     rows = [
@@ -127,7 +127,7 @@ def _share_cells(
         if cell.count == 0:
             cells.append("<td></td>")
             continue
-        told = f"{_text(origin)} → {_text(target)}: {cell.count:,} of {cell.visits:,}"
+        told = f"{escaped(origin)} → {escaped(target)}: {cell.count:,} of {cell.visits:,}"
         cells.append(_cell("share", cell.share, f"{100 * cell.share:.0f}", told))
     return cells
 
@@ -143,7 +143,7 @@ def _change_cells(tables: TransitionTables, origin: str) -> list[str]:
             cells.append("<td></td>")
             continue
         told = (
-            f"{_text(origin)} → {_text(target)}: {points_text(difference)} points, from {before.count:,} of "
+            f"{escaped(origin)} → {escaped(target)}: {points_text(difference)} points, from {before.count:,} of "
             f"{before.visits:,} to {after.count:,} of {after.visits:,}"
         )
         points = round(100 * difference)
@@ -158,11 +158,7 @@ def _cell(kind: str, strength: float, text: str, told: str) -> str:
 
 def _numbered(name: str, number_of: dict[str, int]) -> str:
     number = f"{number_of[name]} " if name in number_of else ""
-    return f"{number}<bdi>{_text(name)}</bdi>"
-
-
-def _text(name: str) -> str:
-    return escape(" ".join(visible(name).split()))
+    return f"{number}<bdi>{escaped(name)}</bdi>"
 
 
 def _markup(html: str) -> Markup:

@@ -25,6 +25,14 @@ def called(folder: Path, *flags: str) -> Result:
         (["--launcher", "slurm", "--shards", "0"], "--shards 0: Input should be greater than or equal to 1"),
         (["--launcher", "slurm", "--shards", "2", "--merge"], "--merge and --launcher slurm do not go"),
         (["--launcher", "slurm", "--shards", "2", "--processes", "2"], "--processes do not go together"),
+        (
+            ["--launcher", "slurm", "--shards", "2", "--slurm_time", "4h"],
+            "Error: time is '4h'; write minutes, HH:MM:SS or D-HH:MM:SS (--slurm_time)",
+        ),
+        (
+            ["--launcher", "slurm", "--shards", "2", "--slurm_array_limit", "0"],
+            "--slurm_array_limit 0: Input should be greater than or equal to 1",
+        ),
         (["--launcher", "slurm", "--slurm", "none.yaml"], "--slurm none.yaml cannot be read"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

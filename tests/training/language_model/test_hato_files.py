@@ -149,7 +149,7 @@ WORDS = {
 """Another value, of keys that are neither numbers nor switches."""
 _OF_GRPO = {"algorithm.norm_adv_by_std_in_grpo": "adv_estimator"}
 """With grpo, which is an estimator for each of its values."""
-REFUSED = {"model.tokenizer", "trainer.checkpoint_path", "algorithm.use_kl_in_reward"}
+REFUSED = {"model.tokenizer", "trainer.checkpoint_path"}
 """Keys whose other value is none that is served."""
 
 
@@ -233,6 +233,14 @@ def test_every_key_changes_a_setting_or_is_told_of(tmp_path: Path, key: str) -> 
         assert isinstance(use, Unused) is ("unused" in note)
 
 
+def test_a_kl_in_the_reward_has_the_weight_that_verl_gives_it(tmp_path: Path) -> None:
+    contents = published()
+    contents[TRAINING]["algorithm"]["use_kl_in_reward"] = True
+    found = hato_run(files_of(tmp_path, contents), {}, resume=False).config
+    assert (found.kl_in_reward, found.kl_coeff) == (True, 0.001)
+    assert hato_run(files_of(tmp_path, contents), {"kl_coeff": 0.1}, resume=False).config.kl_coeff == 0.1
+
+
 def test_dividing_by_the_deviation_is_an_estimator(tmp_path: Path) -> None:
     contents = published()
     contents[TRAINING]["algorithm"]["norm_adv_by_std_in_grpo"] = False
@@ -264,7 +272,11 @@ def test_dividing_by_the_deviation_is_an_estimator(tmp_path: Path) -> None:
         (TRAINING, "trainer: {total_epochs: few}", "trainer.total_epochs is 'few': Input should be a valid integer"),
         (TRAINING, "trainer: {total_epochs: true}", "trainer.total_epochs is True: Input should be a valid integer"),
         (TRAINING, "trainer: {total_epochs: null}", "trainer.total_epochs is None: Input should be a valid integer"),
-        (TRAINING, "algorithm: {use_kl_in_reward: true}", "algorithm.use_kl_in_reward is True: the KL to the model"),
+        (
+            TRAINING,
+            "algorithm: {use_kl_in_reward: true, filter_groups: {metric: seq_final_reward}}",
+            "algorithm.filter_groups.metric is 'seq_final_reward' and algorithm.use_kl_in_reward is True",
+        ),
         (TRAINING, "algorithm: {adv_estimator: gae}", "algorithm.adv_estimator is 'gae'; take grpo or hapo"),
         (HATO, "hato: {tree: {max_depth: 1, max_depth: 2}}", "the key 'max_depth' stands there twice"),
         (HATO, "- hato", "is a list, expected keys and values"),

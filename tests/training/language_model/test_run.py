@@ -156,8 +156,12 @@ def test_the_report_speaks_of_a_model(tree_run: tuple[Path, list[Record]]) -> No
 
 @pytest.mark.parametrize(
     "settings",
-    [HAPO, TREES | {"credit": "descendant_mean", "lora_r": 4, "kl_coeff": 0.1, **HAPO}],
-    ids=["linear", "tree-lora-kl"],
+    [
+        HAPO,
+        TREES | {"credit": "descendant_mean", "lora_r": 4, "kl_coeff": 0.1, **HAPO},
+        {"credit": "outcome", "kl_in_reward": True, "kl_coeff": 0.1, **HAPO},
+    ],
+    ids=["linear", "tree-lora-kl", "linear-kl-in-reward"],
 )
 def test_a_resumed_run_ends_with_the_same_weights_and_log(
     tmp_path: Path, planner_model: Path, settings: dict[str, Any]
@@ -198,8 +202,9 @@ def test_without_its_entropies_a_resumed_run_would_draw_others(tmp_path: Path, p
         # 3 problems an update for 2 processes, 8 in all: one has less to do, or nothing.
         {**TREES, "credit": "descendant_mean", "batch_size": 3, "tokens_per_pass": 60, **HAPO},
         {"objective": "grpo", "kl_coeff": 0.2, "lora_r": 4, "gradient_checkpointing": True},
+        {**TREES, "credit": "descendant_mean", "kl_in_reward": True, "kl_coeff": 0.2, "batch_size": 3},
     ],
-    ids=["hapo-on-uneven-trees", "grpo-lora-kl"],
+    ids=["hapo-on-uneven-trees", "grpo-lora-kl", "kl-in-reward-on-uneven-trees"],
 )
 def test_two_processes_learn_what_one_does(
     tmp_path: Path, planner_model: Path, settings: dict[str, Any]
@@ -215,7 +220,7 @@ def test_two_processes_learn_what_one_does(
             torch.testing.assert_close(tensor, theirs[key], rtol=1e-4, atol=1e-4)
     for alone, together in zip(log_of(one), log_of(two), strict=True):
         trees = alone.pop("trees", {})
-        assert together.pop("trees", {}) == trees
+        assert together.pop("trees", {}) == pytest.approx(trees, rel=1e-4)
         for key, value in alone.items():
             if key != "trained_tokens":  # how trees are divided into passes depends on which are together
                 expected = pytest.approx(value, rel=1e-2, abs=1e-4) if isinstance(value, float) else value

@@ -1,0 +1,93 @@
+"""The graded attempts in results files: traces, and whether they were right in the end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.results.reader import open_run
+from hierarchical_reasoning.results.records import ResultEntry
+from hierarchical_reasoning.trace import FINISH
+from hierarchical_reasoning.values.base import Place
+from hierarchical_reasoning.verifiers import FORMATS
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One trace on one problem."""
+
+    problem: Problem
+    """Without its ground truth."""
+    texts: tuple[str, ...]
+    """Its thoughts, and behind them its final response."""
+    answer: str | None
+    """As it was found in the response, in the form that equal answers share."""
+    is_correct: bool
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Every beginning of the trace, from its first thought on; the last place is the answer."""
+        return tuple(Place(self.problem, self.texts[:end]) for end in range(1, len(self.texts) + 1))
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """Those of several files."""
+
+    graded: tuple[Attempt, ...]
+    """In the order of the files and of their entries."""
+    left_out: Counter[Outcome]
+    """Of entries that say nothing of right and wrong."""
+    repeated: int = 0
+    """Entries that a file before had already, as a journal has those of its results file; they count once."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Texts, each once."""
+        return tuple(dict.fromkeys(attempt.problem.text for attempt in self.graded))
+
+    def on(self, problems: Iterable[str]) -> list[Attempt]:
+        """Those at the problems of these texts."""
+        wanted = set(problems)
+        return [attempt for attempt in self.graded if attempt.problem.text in wanted]
+
+
+def read_attempts(paths: Sequence[Path]) -> Attempts:
+    """
+    Raises:
+        ResultsFileError, JournalError: a file is missing, damaged, or none of a run.
+    """
+    graded = []
+    left_out: Counter[Outcome] = Counter()
+    repeated = 0
+    known: set[bytes] = set()
+    for path in paths:
+        before = frozenset(known)
+        run = open_run(path)
+        format_name = run.facts.config.answer_format
+        ballot = FORMATS[format_name]().ballot if format_name in FORMATS else str
+        for entry in run.entries():
+            digest = hashlib.sha256(entry.model_dump_json().encode(errors="surrogatepass")).digest()
+            known.add(digest)
+            if digest in before:
+                repeated += 1
+            elif entry.outcome in (Outcome.ERROR, Outcome.UNGRADED):
+                left_out[entry.outcome] += 1
+            else:
+                graded.append(_attempt(entry, ballot))
+    return Attempts(tuple(graded), left_out, repeated)
+
+
+def _attempt(entry: ResultEntry, ballot: Callable[[str], str]) -> Attempt:
+    thoughts = (step.thought for step in entry.steps if step.thought_type != FINISH)
+    return Attempt(
+        problem=Problem(entry.problem_id, entry.problem, None, entry.category, {}),
+        texts=(*thoughts, entry.final_response),
+        answer=None if entry.extracted_answer is None else ballot(entry.extracted_answer),
+        is_correct=entry.outcome is Outcome.CORRECT,
+    )
