@@ -7,8 +7,9 @@ nobody waits for it.
 
 Every size that depends on what else is in flight (rows, tokens, keys) is rounded up to a multiple of 16:
 matrix multiplications pick their kernel, and so the order of their sums, by shape, and for such shapes a
-row's result was found not to depend on the other rows (bit for bit in float32 and bfloat16 on CPU, except in
-float32 with several threads and layers about 900 wide or more).
+row's result was found not to depend on the other rows (bit for bit in float32 and bfloat16 on CPUs of Intel and
+AMD, except in float32 with several threads and layers about 900 wide or more). The keys of a prefill pass are
+rounded up further on CPUs that need it (`attention_sums`).
 
 Axes: N rows of a pass, T tokens of a pass, V vocabulary, L places whose logits are needed.
 """
@@ -23,6 +24,7 @@ import torch
 
 from llm_backends.choices import option_log_probs
 from llm_backends.local import sampling
+from llm_backends.local.attention_sums import BLOCK, keys_are_summed_alike
 from llm_backends.local.jobs import Job, LogprobIds, Outcome, Row, TokenIds
 from llm_backends.local.kv_cache import RowCache
 from llm_backends.local.loading import LoadedModel
@@ -74,6 +76,7 @@ class Batch:
         self._max_rows = max_rows
         self._max_prefill_tokens = max_prefill_tokens
         self._prefixes = prefixes
+        self._key_tile = _key_tile(model)
         self._cache = RowCache(model.n_layers, _tiled(max_rows), model.device)
         self._waiting: deque[Job] = deque()
         self._decoding: list[Row] = []
@@ -120,9 +123,6 @@ class Batch:
         rows = [self._partial] if self._partial is not None else self._take_waiting(first)
         self._partial = None
         takes = [self._tokens_of_pass(row) for row in rows]
-        self._cache.reserve(
-            first + len(rows), max(row.fed + take for row, take in zip(rows, takes, strict=True))
-        )
         hidden_NTH = self._feed(first, rows, takes)
         if rows[0].to_feed:
             (self._partial,) = rows
@@ -165,6 +165,9 @@ class Batch:
     def _feed(self, first: int, rows: list[Row], takes: list[int]) -> torch.Tensor:
         """Run the next part of each row's feed, right-padded, and return the hidden states."""
         shape = len(rows), _tiled(max(takes))
+        longest = max(row.fed + take for row, take in zip(rows, takes, strict=True))
+        key_length = _tiled(longest, self._key_tile)
+        self._cache.reserve(first + len(rows), max(longest, key_length - 1))
         tokens_NT = np.zeros(shape, dtype=np.int64)
         positions_NT = np.zeros(shape, dtype=np.int64)
         slots_NT = np.full(shape, self._cache.scratch_slot, dtype=np.int64)
@@ -173,7 +176,6 @@ class Batch:
             tokens_NT[index, :take] = row.feed[part]
             positions_NT[index, :take] = row.positions[part]
             slots_NT[index, :take] = np.arange(row.fed, row.fed + take)
-        key_length = _tiled(max(row.fed + take for row, take in zip(rows, takes, strict=True)))
         slots = self._tensor(slots_NT)
         mask_N1TS = self._model.mask(slots, key_length)
         for index, (row, take) in enumerate(zip(rows, takes, strict=True)):
@@ -319,5 +321,12 @@ class Batch:
         return self._model.head(padded_LH)[:rows]
 
 
-def _tiled(size: int) -> int:
-    return -(-size // _TILE) * _TILE
+def _tiled(size: int, tile: int = _TILE) -> int:
+    return -(-size // tile) * tile
+
+
+def _key_tile(model: LoadedModel) -> int:
+    """The keys of a pass of several tokens are rounded up to a multiple of it."""
+    if model.device.type != "cpu" or keys_are_summed_alike(model.head_size, model.dtype, _TILE):
+        return _TILE
+    return BLOCK

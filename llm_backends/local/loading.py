@@ -36,6 +36,12 @@ class LoadedModel:
     """The whole model, of which `body` and `head` are parts: what training optimises and saves."""
     tokenizer: Any
 
+    @property
+    def head_size(self) -> int:
+        """Numbers of a key."""
+        config = self.module.config.get_text_config()
+        return getattr(config, "head_dim", None) or int(config.hidden_size // config.num_attention_heads)
+
     def hidden_states(
         self,
         tokens_NT: torch.Tensor,

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tiny_model import save_model, save_tokenizer
 
 from llm_backends import (
     BackendClosedError,
@@ -29,6 +30,8 @@ from llm_backends import (
 )
 from llm_backends.local import LocalBackend
 from llm_backends.local import backend as backend_module
+from llm_backends.local import batch as batch_module
+from llm_backends.local.loading import DtypeName
 
 GREEDY = Sampling(temperature=0.0, max_tokens=24)
 WORDS = ("check", "the", "king", "and", "compute", "a", "sum", "of", "two", "numbers", "then", "compare")
@@ -120,6 +123,22 @@ async def test_what_else_is_in_flight_changes_nothing(chat_model: Path, temperat
     assert runs[0] == runs[1] == runs[2]
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+async def test_what_needs_more_keys_changes_nothing_for_what_needs_fewer(
+    tmp_path: Path, dtype: DtypeName
+) -> None:
+    """On some CPUs 200 keys are summed otherwise when 400 are there."""
+    save_tokenizer(tmp_path)
+    save_model(tmp_path, width=128, max_position_embeddings=1024, initializer_range=0.1)
+    asked = [Request(question(index, 140 + 10 * index), choices=OPTIONS) for index in range(8)]
+    longer = Request(question(0, 230), choices=OPTIONS)
+    async with LocalBackend(tmp_path, dtype=dtype) as backend:
+        for one in asked:
+            (alone,) = await complete_all(backend, [one])
+            beside, _ = await complete_all(backend, [one, longer])  # in one pass
+            assert beside == alone
+
+
 async def test_logprobs_are_the_models_own(backend: LocalBackend, reference: tuple[Any, Any]) -> None:
     model, tokenizer = reference
     request = Request(question(1), Sampling(temperature=0.7, max_tokens=6), logprobs=3)
@@ -206,11 +225,17 @@ def enumerate_policy(reference: tuple[Any, Any], messages: tuple[Message, ...]) 
     return policy
 
 
+@pytest.mark.parametrize("whole_blocks", [False, True])
 @pytest.mark.parametrize("pass_size", [1024, 16, 5])
 async def test_choices_have_the_probabilities_of_the_definition(
-    chat_model: Path, reference: tuple[Any, Any], pass_size: int, monkeypatch: pytest.MonkeyPatch
+    chat_model: Path,
+    reference: tuple[Any, Any],
+    pass_size: int,
+    whole_blocks: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(backend_module, "_MAX_PREFILL_TOKENS", pass_size)
+    monkeypatch.setattr(batch_module, "keys_are_summed_alike", lambda *given: not whole_blocks)
     async with LocalBackend(chat_model, dtype="float32") as backend:
         requests = [Request(question(index), choices=OPTIONS) for index in range(6)]
         completions = await complete_all(backend, requests)
@@ -235,10 +260,12 @@ async def test_choices_are_sampled_from_their_probabilities(backend: LocalBacken
     assert surest.text == max(policy, key=lambda option: policy[option])
 
 
+@pytest.mark.parametrize("whole_blocks", [False, True])
 async def test_a_long_prompt_is_fed_in_parts_while_others_write(
-    chat_model: Path, reference: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    chat_model: Path, reference: tuple[Any, Any], whole_blocks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backend_module, "_MAX_PREFILL_TOKENS", 16)
+    monkeypatch.setattr(batch_module, "keys_are_summed_alike", lambda *given: not whole_blocks)
     lengths = (3, 70, 5, 90, 4)
     requests = [
         Request(question(index, length), replace(GREEDY, max_tokens=4 + 3 * index))
