@@ -38,7 +38,11 @@ class Calls:
             UsageError, BackendError: what ends a run (see :data:`hierarchical_reasoning.fatal.FATAL`); the others have
                 been cancelled.
         """
-        return await all_or_none([self._one(each, call) for each, call in zip(what, work, strict=True)])
+        try:
+            return await all_or_none([self._one(each, call) for each, call in zip(what, work, strict=True)])
+        finally:
+            for call in work:
+                call.close()  # one that was cancelled before it began would be told to have been forgotten
 
     async def _one(self, what: str, call: Coroutine[Any, Any, T]) -> T | None:
         try:

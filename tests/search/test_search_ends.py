@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -15,6 +17,7 @@ from scripted_world import PROBLEM, World, searched, settings
 
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.search.appraisal import set_agreement
+from hierarchical_reasoning.search.calls import Calls
 from hierarchical_reasoning.search.pruning import prune
 from hierarchical_reasoning.search.selection import best_answer, selected, weights_of_answers
 from hierarchical_reasoning.search.settings import SEARCHES
@@ -305,3 +308,19 @@ def test_what_promises_most_stays_as_long_as_nothing_is_answered() -> None:
     made.thought("root", "less bad", local=0.2, expected=doubted)
     assert prune(made.grown, made.settings) == 1
     assert [made.name(node) for node in made.grown.open] == ["less bad"]
+
+
+async def test_calls_that_are_cancelled_before_they_begin_leave_nothing_behind() -> None:
+    begun = []
+
+    async def call(number: int) -> None:
+        begun.append(number)
+
+    work = [call(number) for number in range(3)]
+    together = asyncio.create_task(Calls([]).all(["it"] * 3, work))
+    await asyncio.sleep(0)  # they are there, and none has begun
+    together.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await together
+    assert begun == []
+    assert {inspect.getcoroutinestate(each) for each in work} == {inspect.CORO_CLOSED}
