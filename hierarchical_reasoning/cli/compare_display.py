@@ -152,7 +152,7 @@ class CompareDisplay:
         if status.shards:
             shards = Table(title="Shards", title_justify="left")
             for heading in ("shard", "state", "host", "process", "begun", "ended", "message"):
-                shards.add_column(heading)
+                shards.add_column(heading, overflow="fold")
             for one in status.shards:
                 state = "lost" if one.is_lost else one.state
                 cells = str(one.process), one.begun, one.ended or "-", visible(one.message)

@@ -177,14 +177,15 @@ def _config(settings: Mapping[str, Any], arm: str | None = None) -> RunConfig:
 
 
 def _mistake(error: ErrorDetails, arm: str | None) -> str:
+    message = error["msg"].removeprefix("Value error, ")
     if not error["loc"]:
-        return error["msg"]
+        return message
     name = str(error["loc"][0])
     if error["type"] == "extra_forbidden":
         return f"there is no setting {name!r}{nearest(name, RunConfig.model_fields)}"
     if arm is None:
-        return f"--{name} {error['input']!r}: {error['msg']}"
-    return f"{'level' if name == 'label_level' else name} is {error['input']!r}: {error['msg']}"
+        return f"--{name} {error['input']!r}: {message}"
+    return f"{'level' if name == 'label_level' else name} is {error['input']!r}: {message}"
 
 
 def _told(arm: ArmPlan) -> tuple[object, ...]:
