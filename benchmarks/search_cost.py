@@ -2,9 +2,8 @@
 
 Arms are the vanilla baseline, the hierarchical loop and the loop without types, each alone and with k samples, of which
 the majority counts, or the one that a value head values most; beam, best-first and Monte Carlo tree search with and
-without the taxonomy, within a budget of tokens, the first and the last of them also with that head; and, on fewer
-problems, the beam without one of its parts. The head is fitted to traces of all three kinds on training problems, by
-`train values`.
+without the taxonomy, within a budget of tokens, the first and the last of them also with that head; and the beam
+without one of its parts. The head is fitted to traces of all three kinds on training problems, by `train values`.
 
 Tokens are counted twice: those of prompts and replies, cached ones included, and those of replies alone, which are what
 is left of the cost where prompts are served from a prefix cache. No arm sees the ground truth of what it is tested on.
@@ -68,8 +67,6 @@ TAUGHT_BY: tuple[dict[str, Any], ...] = (
 )
 """What the head is fitted to, each on the same training problems."""
 FIRST_TAUGHT, N_TAUGHT = 200, 160
-ABLATED_ON = 50
-"""Problems, at most, of the beam without one of its parts; and of the whole one beside it."""
 
 
 def arms() -> dict[str, dict[str, Any]]:
@@ -97,9 +94,8 @@ def arms() -> dict[str, dict[str, Any]]:
 
 
 def ablations() -> dict[str, dict[str, Any]]:
-    """As `arms`, on fewer problems."""
+    """As `arms`: the beam without one of its parts."""
     return {
-        "beam on 50": BEAM,
         "beam, types differ": {**BEAM, "repeat_types": False},
         "beam, no uncertainty": {**BEAM, "uncertainty": "none"},
         "beam, no causal reward": {**BEAM, "reward_weights": (0.4, 0.5, 0.0)},
@@ -111,8 +107,6 @@ def ablations() -> dict[str, dict[str, Any]]:
 async def run_arm(name: str, n_problems: int, head: Path, cache_dir: Path) -> dict[str, Row]:
     """By name, what the arm came to; of an arm of k samples, by majority (maj@k) and by the head (best@k)."""
     settings = arms()[name]
-    if name in ablations():
-        n_problems = min(n_problems, ABLATED_ON)
     if settings.get("path_reward") == "value":
         settings = {**settings, "value_head": head}
     config = RunConfig(n_rows=n_problems, max_concurrency=32, cache_dir=cache_dir, no_cache=True, **settings)
