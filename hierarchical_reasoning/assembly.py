@@ -125,6 +125,7 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         "prompts_sha256": prompts.sha256,
         "models": model_identities(config),
     }
+    settings |= value_head_settings(config)
     examples: Examples = {}
     if config.vanilla_baseline:
         make_solver = _vanilla(config, prompts)
@@ -142,9 +143,10 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
             make_solver = _hierarchical(config, prompts, level)
         else:
             check_path_reward(config, verifier)
-            settings |= value_head_settings(config)
             make_solver = _searching(config, prompts, level, verifier)
         examples = level.examples
+    if config.values_answers:
+        make_solver = _valuing(config, make_solver)
     return Run(config, problems, verifier, tuple(notes), settings, prices, make_solver, examples)
 
 
@@ -262,6 +264,17 @@ def _searching(
 
         temperature = 1.0 if level.planner else config.planner_sampling_temperature
         return make_search(config, backends, verifier, reasoner, level.options, planner, temperature)
+
+    return make
+
+
+def _valuing(
+    config: RunConfig, make_solver: Callable[[Backends, Observer], Solver]
+) -> Callable[[Backends, Observer], Solver]:
+    def make(backends: Backends, observer: Observer) -> Solver:
+        from hierarchical_reasoning.values.assembly import valued
+
+        return valued(make_solver(backends, observer), config, backends)
 
     return make
 

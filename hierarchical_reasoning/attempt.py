@@ -115,4 +115,5 @@ def entry_of(
         error=ErrorRecord(type=type(error).__name__, message=str(error)) if error else None,
         notes=tuple(solution.notes),
         search=solution.search,
+        value=solution.value,
     )

@@ -83,7 +83,8 @@ class RunConfig(ReasoningConfig, SearchSettings):
     def embedding_model(self) -> ModelChoice | None:
         """The model whose embeddings a value head sees, on the main model's server."""
         name = self.embedding_model_name
-        wanted = self.search is not None and self.learns_values and self.value_features == "embeddings"
+        asked = self.values_answers or (self.search is not None and self.learns_values)
+        wanted = asked and self.value_features == "embeddings"
         return (
             None if name is None or not wanted else replace(self.reasoner, model_name=name, extra_body=None)
         )
@@ -108,6 +109,8 @@ class RunConfig(ReasoningConfig, SearchSettings):
         which = {"fail_on_error", "retry_errors", "samples", "n_rows", "sample_id"}
         # Without a search there is nothing of it, as in journals that know of none.
         searching = set() if self.search is not None else set(SearchSettings.model_fields)
+        if self.values_answers:
+            searching -= {"value_features", "embedding_model_name"}
         same = self.model_dump(mode="json", exclude=files | models | which | HOW_ASKED | searching)
         # Without a temperature of its own a planner has that of all others, as in journals that know of no other.
         if same.pop("planner_temperature") not in (None, self.temperature):

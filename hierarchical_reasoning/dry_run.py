@@ -59,6 +59,8 @@ async def estimate(config: RunConfig) -> Estimate:
     if not config.vanilla_baseline and config.planner != "untyped":
         # A planner that asks no model may finish whenever it likes; one that never does stands in for it.
         changes |= _MODEL_PLANS
+    if config.values_answers:
+        changes["value_head"] = None
     if config.search is not None:
         sampled = config.uncertainty if config.answers_sampled else "none"
         changes |= {**_MOST_IS_SEARCHED, "uncertainty": sampled}

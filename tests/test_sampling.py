@@ -144,6 +144,55 @@ def test_numbers_of_all_problems() -> None:
     assert summarize_samples(problems, samples=3, seed=0).mean_at_k.n == 2
 
 
+VALUED = st.lists(
+    st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([0.0, 0.25, 0.5, 1.0])),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(st.lists(VALUED, min_size=1, max_size=6))
+def test_values_choose_the_best_sample_and_weigh_the_votes(
+    drawn: list[list[tuple[str | None, float]]],
+) -> None:
+    """The answer "a" is right."""
+    problems = {
+        f"p{number}": [Sampled(answer, answer, answer == "a", True, value) for answer, value in samples]
+        for number, samples in enumerate(drawn)
+    }
+    found = summarize_samples(problems, samples=6, seed=0).valued
+    assert found is not None
+    for samples, best, weighted in zip(drawn, found.best_answers, found.weighted_answers, strict=True):
+        answered = [(answer, value) for answer, value in samples if answer is not None]
+        if not answered:
+            assert (best.answer, weighted.answer) == (None, None)
+            assert (best.is_correct, weighted.is_correct) == (False, False)
+            continue
+        most = max(value for _, value in answered)
+        assert (best.answer, best.value) == next(pair for pair in answered if pair[1] == most)
+        totals = {answer: sum(v for a, v in answered if a == answer) for answer, _ in answered}
+        assert weighted.answer is not None
+        assert totals[weighted.answer] == weighted.value == max(totals.values())
+    assert found.best == Accuracy.of(sum(one.answer == "a" for one in found.best_answers), len(drawn))
+    assert found.weighted == Accuracy.of(sum(one.answer == "a" for one in found.weighted_answers), len(drawn))
+
+
+def test_without_values_nothing_is_chosen_by_them() -> None:
+    problems = {"one": [sampled("1", True), sampled("2", False)]}
+    assert summarize_samples(problems, samples=2, seed=0).valued is None
+
+
+def test_what_was_not_graded_is_not_counted_among_what_values_chose() -> None:
+    problems = {
+        "unknown": [Sampled("x", "x", None, False, 0.5)],
+        "known": [Sampled("y", "y", True, True, 0.1)],
+    }
+    found = summarize_samples(problems, samples=1, seed=0).valued
+    assert found is not None
+    assert found.best == found.weighted == Accuracy.of(1, 1)
+    assert [one.is_correct for one in found.best_answers] == [None, True]
+
+
 def test_numbers_are_ballots_by_value() -> None:
     ballot = NumberVerifier().ballot
     assert len({ballot(text) for text in ("1,000", "1000.0", "$1000", "2000/2")}) == 1

@@ -269,6 +269,9 @@ def _add_sampling(table: Table, sampling: SamplingSummary) -> None:
         if k == sampling.samples or k & (k - 1) == 0:
             table.add_row(f"pass@{k}", estimate_text(passed))
     table.add_row(f"majority of {sampling.samples}", accuracy_text(sampling.majority))
+    if sampling.valued is not None:
+        table.add_row(f"best of {sampling.samples} (--value_head)", accuracy_text(sampling.valued.best))
+        table.add_row("vote weighted by values", accuracy_text(sampling.valued.weighted))
     if sampling.ties:
         table.add_row("votes tied, drawn by --seed", str(sampling.ties))
     if sampling.no_answer:

@@ -108,7 +108,11 @@ SEARCH = (
         type=int,
         help=f"disagreement: answers after each thought. [default: {_default('uncertainty_samples')}]",
     ),
-    _search("--value_head", type=click.Path(path_type=Path), help="Folder of a value head to begin with."),
+    _search(
+        "--value_head",
+        type=click.Path(path_type=Path),
+        help="Folder of a value head to begin with. Without --search it chooses among the answers of --samples.",
+    ),
     _search(
         "--value_features",
         type=click.Choice(get_args(ValueFeatures)),

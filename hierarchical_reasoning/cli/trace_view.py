@@ -55,6 +55,8 @@ def _parts(run: RunFile, entry: ResultEntry) -> Iterator[Text]:
     answer = "none" if entry.extracted_answer is None else f"{entry.extracted_answer}{how}"
     yield _text(f"extracted answer: {answer}")
     yield _text(f"ground truth: {truth_text(entry)}")
+    if entry.value is not None:
+        yield _text(f"value: {entry.value:.3f}")
     if entry.episode is not None:
         yield _text(_earned(entry.episode))
     if entry.search is not None:

@@ -81,8 +81,9 @@ _OPTIONS = (
 def values(**settings: Any) -> None:
     """Fit a value head to what the traces in results files (or journals) came to: right or wrong.
 
-    A search that begins with it, --search ... --value_head DIR, knows from the start what a thought promises. Several
-    samples of each problem teach most. Problems that are kept apart say what choosing by it would bring.
+    With --samples and --value_head DIR it chooses among the samples of each problem; a search that begins with it knows
+    from the start what a thought promises. Several samples of each problem teach most. Problems that are kept apart say
+    what choosing by it would bring.
     """
     source = click.get_current_context().get_parameter_source
     given = {name: value for name, value in settings.items() if source(name) is not ParameterSource.DEFAULT}
@@ -117,21 +118,24 @@ def _show(trained: TrainedValues, config: ValuesConfig) -> None:
             )
     click.echo(f"value head: {trained.head}")
     click.echo(
-        f"search with it: --search beam --value_head {config.output_dir} --uncertainty {config.uncertainty} "
-        f"{_features(config)}--local_reward value --path_reward value"
+        f"choose among samples with it: --samples 8 --value_head {config.output_dir}{_features(config)}"
+    )
+    click.echo(
+        f"search with it: --search beam --value_head {config.output_dir} --uncertainty {config.uncertainty}"
+        f"{_features(config)} --local_reward value --path_reward value"
     )
 
 
 def _features(config: ValuesConfig) -> str:
-    """The flags by which a search sees what the head does."""
+    """The flags by which a run sees what the head does."""
     if config.value_features == "auto":
         return ""
     of = (
-        f"--embedding_model_name {config.embedding_model_name} "
+        f" --embedding_model_name {config.embedding_model_name}"
         if config.value_features == "embeddings"
         else ""
     )
-    return f"--value_features {config.value_features} {of}"
+    return f" --value_features {config.value_features}{of}"
 
 
 def _number(value: float | None) -> str:

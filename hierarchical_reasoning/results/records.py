@@ -234,6 +234,8 @@ class ResultEntry(_Record):
     """None but in a training run."""
     search: SearchRecord | None = None
     """None where nothing was searched."""
+    value: float | None = Field(None, ge=0, le=1)
+    """What a value head expects of the answer; None where none was asked, or where a search asked it."""
 
     @model_validator(mode="after")
     def _outcome_agrees(self) -> ResultEntry:

@@ -1,8 +1,12 @@
-"""What several independent samples of a problem say together: majority vote, pass@k, mean@k.
+"""What several independent samples of a problem say together: majority vote, pass@k, mean@k, and, where a value head
+valued their answers, the best of them.
 
 Pure functions. pass@k is the unbiased estimator of Chen, M. et al. (2021), "Evaluating large language models trained
 on code": with c of n samples right, ``1 - C(n - c, k) / C(n, k)``, the share of the sets of k samples that hold a
-right one. The majority vote is the self-consistency of Wang, X. et al. (2022), with ties drawn.
+right one. The majority vote is the self-consistency of Wang, X. et al. (2022), with ties drawn. The best of n samples
+is the one that is valued most, as in Cobbe, K. et al. (2021), "Training verifiers to solve math word problems"; in the
+weighted vote every sample votes with its value, as in Li, Y. et al. (2022), "Making language models better reasoners
+with step-aware verifier".
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -43,6 +47,8 @@ class Sampled:
     is_correct: bool | None
     """None where nothing was graded."""
     has_truth: bool
+    value: float | None = None
+    """What a value head expects of it; None where none was asked, or nothing came of the sample."""
 
 
 class VotedAnswer(BaseModel):
@@ -59,6 +65,34 @@ class VotedAnswer(BaseModel):
     tied: bool
     """Another answer had as many votes; which one won was drawn, by the seed and the problem's id."""
     is_correct: bool | None
+
+
+class ValuedAnswer(BaseModel):
+    """The answer to one problem that values chose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    problem_id: str
+    answer: str | None
+    """As the first sample that gave it wrote it; None where no sample gave an answer."""
+    value: float
+    """Of the sample, or, in a vote, of all samples that gave the answer together."""
+    is_correct: bool | None
+
+
+class ValuedSamples(BaseModel):
+    """What a value head makes of several samples a problem."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    best: Accuracy
+    """Of the answers valued most, the first of several; over the problems with a ground truth."""
+    weighted: Accuracy
+    """Of the answers whose samples have the highest values together; over the same."""
+    best_answers: tuple[ValuedAnswer, ...]
+    """One a problem."""
+    weighted_answers: tuple[ValuedAnswer, ...]
+    """One a problem."""
 
 
 class SamplingSummary(BaseModel):
@@ -80,6 +114,8 @@ class SamplingSummary(BaseModel):
     """Problems to which no sample gave an answer."""
     votes: tuple[VotedAnswer, ...]
     """One a problem."""
+    valued: ValuedSamples | None = None
+    """None where no value head was asked."""
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
@@ -102,10 +138,16 @@ def majority_vote(ballots: Sequence[str | None], *, seed: str) -> Vote | None:
     votes = Counter(ballot for ballot in ballots if ballot is not None)
     if not votes:
         return None
-    most = max(votes.values())
-    leading = sorted(ballot for ballot, count in votes.items() if count == most)
-    won = random.Random(seed).choice(leading)
-    return Vote(ballots.index(won), most, votes.total(), len(leading) > 1)
+    won = _drawn_among(votes, seed=seed)
+    tied = sum(count == votes[won] for count in votes.values()) > 1
+    return Vote(ballots.index(won), votes[won], votes.total(), tied)
+
+
+def _drawn_among(weights: Mapping[str, float], *, seed: str) -> str:
+    """The heaviest; of several, one that is drawn by the seed, whatever their order."""
+    most = max(weights.values())
+    leading = sorted(ballot for ballot, weight in weights.items() if weight == most)
+    return random.Random(seed).choice(leading)
 
 
 def summarize_samples(problems: dict[str, list[Sampled]], *, samples: int, seed: int) -> SamplingSummary:
@@ -123,16 +165,21 @@ def summarize_samples(problems: dict[str, list[Sampled]], *, samples: int, seed:
         for name in graded
         if len(problems[name]) == samples
     )
-    by_majority = [vote.is_correct is True for vote in votes if vote.problem_id in graded]
     return SamplingSummary(
         samples=samples,
         mean_at_k=Estimate.of({(c, samples): count for c, count in right.items()}, seed),
         pass_at_k={k: Estimate.of(_passed(right, samples, k), seed) for k in range(1, samples + 1)},
-        majority=Accuracy.of(sum(by_majority), len(by_majority)),
+        majority=_accuracy(votes, graded),
         ties=sum(vote.tied for vote in votes),
         no_answer=sum(vote.answer is None for vote in votes),
         votes=tuple(votes),
+        valued=_valued(problems, graded, seed),
     )
+
+
+def _accuracy(answers: Sequence[VotedAnswer | ValuedAnswer], graded: Collection[str]) -> Accuracy:
+    rights = [answer.is_correct is True for answer in answers if answer.problem_id in graded]
+    return Accuracy.of(sum(rights), len(rights))
 
 
 def _passed(right: Counter[int], samples: int, k: int) -> Counter[tuple[float, float]]:
@@ -140,6 +187,53 @@ def _passed(right: Counter[int], samples: int, k: int) -> Counter[tuple[float, f
     for correct, count in right.items():
         passed[pass_at_k(samples, correct, k), 1.0] += count
     return passed
+
+
+def _valued(
+    problems: Mapping[str, Sequence[Sampled]], graded: Collection[str], seed: int
+) -> ValuedSamples | None:
+    if all(one.value is None for sampled in problems.values() for one in sampled):
+        return None
+    best = [_valued_answer(name, sampled, _best(sampled)) for name, sampled in problems.items()]
+    weighted = [
+        _valued_answer(name, sampled, _heaviest(sampled, f"{seed}/{name}"))
+        for name, sampled in problems.items()
+    ]
+    return ValuedSamples(
+        best=_accuracy(best, graded),
+        weighted=_accuracy(weighted, graded),
+        best_answers=tuple(best),
+        weighted_answers=tuple(weighted),
+    )
+
+
+def _best(sampled: Sequence[Sampled]) -> tuple[Sampled, float] | None:
+    """Of the samples that gave an answer, the one valued most, and its value."""
+    values = [(one, one.value) for one in sampled if one.ballot is not None and one.value is not None]
+    return max(values, key=lambda pair: pair[1], default=None)  # the first of several
+
+
+def _heaviest(sampled: Sequence[Sampled], seed: str) -> tuple[Sampled, float] | None:
+    """The first sample that gave the answer whose values add up to most, and what they add up to."""
+    values: dict[str, list[float]] = {}
+    for one in sampled:
+        if one.ballot is not None and one.value is not None:
+            values.setdefault(one.ballot, []).append(one.value)
+    if not values:
+        return None
+    sums = {ballot: math.fsum(each) for ballot, each in values.items()}
+    won = _drawn_among(sums, seed=seed)
+    return next(one for one in sampled if one.ballot == won), sums[won]
+
+
+def _valued_answer(
+    problem_id: str, sampled: Sequence[Sampled], chosen: tuple[Sampled, float] | None
+) -> ValuedAnswer:
+    if chosen is None:
+        wrong = False if any(one.has_truth for one in sampled) else None
+        return ValuedAnswer(problem_id=problem_id, answer=None, value=0.0, is_correct=wrong)
+    one, value = chosen
+    return ValuedAnswer(problem_id=problem_id, answer=one.answer, value=value, is_correct=one.is_correct)
 
 
 def _voted(problem_id: str, sampled: Sequence[Sampled], seed: int) -> VotedAnswer:

@@ -175,6 +175,7 @@ def _sampled(entry: ResultEntry, ballot: Callable[[str], str]) -> Sampled:
         answer=answer,
         ballot=None if answer is None else ballot(answer),
         is_correct=entry.is_correct,
+        value=entry.value,
         has_truth=entry.is_correct is not None
         or (entry.outcome is Outcome.ERROR and entry.ground_truth is not None),
     )

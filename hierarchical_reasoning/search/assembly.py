@@ -10,6 +10,7 @@ from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.reasoner import Reasoner
 from hierarchical_reasoning.search.values import Values
 from hierarchical_reasoning.solvers.search import MakePlanner, SearchParts, SearchSolver
+from hierarchical_reasoning.values.assembly import encoder_of
 from hierarchical_reasoning.values.base import ValueEstimator
 from hierarchical_reasoning.values.settings import HeadKind, HeadSettings
 from hierarchical_reasoning.verifiers import Verifier
@@ -17,9 +18,6 @@ from taxonomy.model import ThoughtType
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.config import RunConfig
-    from hierarchical_reasoning.values.encoders import Encoder
-    from llm_backends.hosted.chat_completions import ChatCompletionsBackend
-    from llm_backends.local.backend import LocalBackend
 
 
 def make_search(
@@ -66,15 +64,3 @@ def make_values(config: RunConfig, backends: Backends) -> Values | None:
         return head
 
     return Values(make, every=config.learns_after, note=backends.reasoner.note)
-
-
-def encoder_of(config: RunConfig, backends: Backends) -> Encoder:
-    """What a value head of these settings sees of places."""
-    from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates, ServedEmbeddings
-
-    features = config.value_features
-    if features == "embeddings":
-        return ServedEmbeddings(cast("ChatCompletionsBackend", backends.embedder))
-    if features == "words" or config.framework != "local":
-        return HashedWords()
-    return HiddenStates(cast("LocalBackend", backends.reasoner).model)

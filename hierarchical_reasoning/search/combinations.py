@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DRAWING_PLANNERS = ("model", "uniform", "markov", "untyped")
 _EMBEDDING_FRAMEWORKS = ("openai", "together", "vllm")
-_VALUE_HEAD = frozenset({"value_head", "value_features", "embedding_model_name", "learn_every"})
+_VALUE_HEAD = frozenset({"value_head", "value_features", "embedding_model_name"})
 
 
 def check_search(config: RunConfig, mode: str) -> None:
@@ -23,6 +23,8 @@ def check_search(config: RunConfig, mode: str) -> None:
         ConfigError: a setting of a search needs another one, or contradicts it.
     """
     if config.search is None:
+        if config.values_answers:
+            _check_features(config)
         return
     search = f"--search {config.search}"
     if config.vanilla_baseline or config.joint or config.planner not in _DRAWING_PLANNERS:
@@ -97,12 +99,12 @@ def check_path_reward(config: RunConfig, verifier: Verifier) -> None:
 
 
 def value_head_settings(config: RunConfig) -> dict[str, str]:
-    """What stands, in the settings of a run, for the file of the value head that its searches begin with.
+    """What stands, in the settings of a run, for the file of the value head that it begins with.
 
     Raises:
         ValueHeadError: it is none that can be read.
     """
-    if config.value_head is None or not config.learns_values:
+    if config.value_head is None or not (config.values_answers or config.learns_values):
         return {}
     from hierarchical_reasoning.values.head_files import FILE, read_head
 
@@ -113,7 +115,7 @@ def value_head_settings(config: RunConfig) -> dict[str, str]:
 def unused_search_settings(config: RunConfig) -> set[str]:
     """The settings of a search that have no effect, or, with one, the setting that it stands in for."""
     if config.search is None:
-        return set(SearchSettings.model_fields)
+        return set(SearchSettings.model_fields) - (_VALUE_HEAD if config.values_answers else set())
     unused = {"max_reasoning_steps"}
     if config.planner == "untyped":
         unused.add("repeat_types")
@@ -122,7 +124,7 @@ def unused_search_settings(config: RunConfig) -> set[str]:
     else:
         unused |= {"mcts_c", "mcts_leaves"}
     if not config.learns_values:
-        unused |= _VALUE_HEAD
+        unused |= {*_VALUE_HEAD, "learn_every"}
     if config.uncertainty != "disagreement":
         unused.add("uncertainty_samples")
     if config.no_pruning:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hierarchical_reasoning.search.budget import Budget, Cost
 from hierarchical_reasoning.solvers.base import Solution
-from hierarchical_reasoning.values.base import Estimate, Place
+from hierarchical_reasoning.values.base import Estimate, Place, ValueEstimator
 from hierarchical_reasoning.values.encoders.served import ROLE, ServedEmbeddings
 from llm_backends import BackendError, Spent
 from llm_backends.hosted.embeddings import EMBEDDINGS_AT_ONCE
@@ -87,3 +87,11 @@ class PaidValues:
             raise
         self._solution.spend(ROLE, spent)
         return vectors
+
+
+def paid_by(estimator: ValueEstimator, budget: Budget, solution: Solution) -> PaidValues | None:
+    """The estimator for one attempt that pays for what it has embedded; None where nothing is to be paid."""
+    served = getattr(estimator, "encoder", None)
+    if not isinstance(served, ServedEmbeddings):
+        return None
+    return PaidValues(cast("LearnedValue", estimator), served, budget, solution)

@@ -63,7 +63,8 @@ class SearchSettings(BaseModel):
     uncertainty_samples: int = Field(3, ge=2)
     """Of ``disagreement``: answers that are asked for after each thought."""
     value_head: Path | None = None
-    """A folder with a value head to begin with; None: it begins with nothing."""
+    """A folder with a value head to begin with; None: it begins with nothing. Without a search it values the answer of
+    each attempt."""
     value_features: ValueFeatures = "auto"
     """What a value head sees of a place. ``states``: hidden states of the model, which must run in this process;
     ``embeddings``: those of `embedding_model_name`; ``words``: hashed words, without a model. ``auto``: states where
@@ -100,6 +101,11 @@ class SearchSettings(BaseModel):
     def learns_after(self) -> int:
         """Attempts after which the value head learns; 0: it never does."""
         return 0 if self.path_reward == "value" else self.learn_every
+
+    @property
+    def values_answers(self) -> bool:
+        """Whether a value head says what it expects of answers, without a search."""
+        return self.search is None and self.value_head is not None
 
     @property
     def answers_sampled(self) -> int:

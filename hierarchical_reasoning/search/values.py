@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, cast
 from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.search.budget import Budget
-from hierarchical_reasoning.search.paid_values import PaidValues
+from hierarchical_reasoning.search.paid_values import PaidValues, paid_by
 from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.solvers.base import Solution
 from hierarchical_reasoning.trees import Node, ReasoningTree
 from hierarchical_reasoning.values.base import Place, ValueEstimator
-from hierarchical_reasoning.values.encoders.served import ServedEmbeddings
 from llm_backends import BackendError
 
 if TYPE_CHECKING:
@@ -81,10 +80,7 @@ class Values:
 
     def paid_by(self, budget: Budget, solution: Solution) -> PaidValues | None:
         """The estimator for one search that pays for what it has embedded; None where nothing is to be paid."""
-        served = getattr(self.estimator, "encoder", None)
-        if not isinstance(served, ServedEmbeddings):
-            return None
-        return PaidValues(cast("LearnedValue", self.estimator), served, budget, solution)
+        return paid_by(self.estimator, budget, solution)
 
     async def begin(
         self,

@@ -23,6 +23,8 @@ class Solution:
     spent: dict[str, Spent] = field(default_factory=dict)
     """By role."""
     notes: list[str] = field(default_factory=list)
+    value: float | None = None
+    """What a value head expects of the answer, from 0 to 1; None where none was asked."""
     search: SearchRecord | None = None
     """What a search did; None where there was none, or it did not come to its end."""
     tree: ReasoningTree | None = None

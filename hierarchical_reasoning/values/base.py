@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hierarchical_reasoning.problems import Problem
+from hierarchical_reasoning.trace import FINISH
+
+if TYPE_CHECKING:
+    from hierarchical_reasoning.results.records import StepRecord
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,16 @@ class Place:
     problem: Problem
     thoughts: tuple[str, ...] = ()
     """From the first thought to this one; the final response comes last where the place is an answer."""
+
+    @classmethod
+    def of_answer(cls, problem: Problem, steps: Sequence[StepRecord], final_response: str) -> Place:
+        """That of the answer of a finished trace.
+
+        Args:
+            problem: without its ground truth.
+        """
+        thoughts = (step.thought for step in steps if step.thought_type != FINISH)
+        return cls(problem, (*thoughts, final_response))
 
     @property
     def texts(self) -> tuple[str, ...]:

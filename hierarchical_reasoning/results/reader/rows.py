@@ -35,6 +35,7 @@ ENTRY_COLUMNS: Mapping[str, str] = {
     **_OF_BOTH,
     "extracted_answer": "string",
     "extracted_by": "string",
+    "value": "float64",
     "ground_truth": "string",
     "reason": "string",
     "n_steps": "int64",
@@ -55,7 +56,8 @@ ENTRY_COLUMNS: Mapping[str, str] = {
     "problem": "string",
 }
 """Columns of a row an entry, with their types by the names of Arrow. Rewards and advantages are those of a training
-run; peaks of memory are those of the process, as `MemoryRecord` has them."""
+run; `value` is what a value head expects of the answer; peaks of memory are those of the process, as `MemoryRecord`
+has them."""
 STEP_COLUMNS: Mapping[str, str] = {
     **_OF_BOTH,
     "step": "int64",
@@ -117,6 +119,7 @@ def _entry_rows(run: RunFile, entries: Iterable[ResultEntry]) -> Iterator[Row]:
             **_of_both(run, entry),
             "extracted_answer": entry.extracted_answer,
             "extracted_by": entry.extracted_by,
+            "value": entry.value,
             "ground_truth": _cell(entry.ground_truth),
             "reason": entry.reason,
             "n_steps": len(entry.steps),

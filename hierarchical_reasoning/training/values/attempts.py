@@ -12,7 +12,6 @@ from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.reader import open_run
 from hierarchical_reasoning.results.records import ResultEntry
-from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.values.base import Place
 from hierarchical_reasoning.verifiers import FORMATS
 
@@ -84,10 +83,10 @@ def read_attempts(paths: Sequence[Path]) -> Attempts:
 
 
 def _attempt(entry: ResultEntry, ballot: Callable[[str], str]) -> Attempt:
-    thoughts = (step.thought for step in entry.steps if step.thought_type != FINISH)
+    problem = Problem(entry.problem_id, entry.problem, None, entry.category, {})
     return Attempt(
-        problem=Problem(entry.problem_id, entry.problem, None, entry.category, {}),
-        texts=(*thoughts, entry.final_response),
+        problem=problem,
+        texts=Place.of_answer(problem, entry.steps, entry.final_response).thoughts,
         answer=None if entry.extracted_answer is None else ballot(entry.extracted_answer),
         is_correct=entry.outcome is Outcome.CORRECT,
     )

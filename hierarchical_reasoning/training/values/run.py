@@ -16,11 +16,11 @@ from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.results.file import check_writable
 from hierarchical_reasoning.results.reader import open_run
-from hierarchical_reasoning.search.assembly import encoder_of
 from hierarchical_reasoning.search.combinations import check_search
 from hierarchical_reasoning.training.values.attempts import Attempt, Attempts, read_attempts
 from hierarchical_reasoning.training.values.config import ValuesConfig
 from hierarchical_reasoning.training.values.measures import Measured, measure
+from hierarchical_reasoning.values.assembly import encoder_of
 from hierarchical_reasoning.values.base import Place
 from hierarchical_reasoning.values.encoders import HashedWords
 from hierarchical_reasoning.values.fitting import Fitted, fit, held_back
