@@ -91,8 +91,8 @@ async def test_it_plays_every_part(tmp_path: Path, settings: dict[str, Any]) -> 
 
 @pytest.mark.model
 async def test_the_number_of_problems_in_flight_changes_nothing(tmp_path: Path) -> None:
-    one = await results_of(tmp_path, n_rows=10, max_concurrency=1, temperature=0.7)
-    many = await results_of(tmp_path, n_rows=10, max_concurrency=16, temperature=0.7)
+    one = await results_of(tmp_path, n_rows=7, max_concurrency=1, temperature=0.7)
+    many = await results_of(tmp_path, n_rows=7, max_concurrency=16, temperature=0.7)
     assert [what_was_said(e) for e in one.results] == [what_was_said(e) for e in many.results]
     assert probabilities(one) == pytest.approx(probabilities(many), abs=1e-5)
 

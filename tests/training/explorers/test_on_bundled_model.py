@@ -65,8 +65,7 @@ async def test_trees_have_4_to_16_leaves_and_enough_groups_with_spread() -> None
 async def test_a_tree_does_not_depend_on_what_else_grows() -> None:
     problems = read_problems(TRAIN_PROBLEMS, n_rows=3).problems
     together = await grow(problems)
-    alone = [(await grow([problem], max_streams=2))[0] for problem in problems]
-    for one, other in zip(together, alone, strict=True):
-        assert [(node.id, node.parent, node.tokens) for node in one.tree.nodes.values()] == [
-            (node.id, node.parent, node.tokens) for node in other.tree.nodes.values()
-        ]
+    (alone,) = await grow(problems[:1], max_streams=2)
+    assert [(node.id, node.parent, node.tokens) for node in together[0].tree.nodes.values()] == [
+        (node.id, node.parent, node.tokens) for node in alone.tree.nodes.values()
+    ]

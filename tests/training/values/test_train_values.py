@@ -276,7 +276,7 @@ def test_the_bundled_model_sees_its_own_traces(tmp_path: Path) -> None:
     told = command(results, "--output_dir", head, "--n_members", "2", "--test_share", "0.4")
     assert told.exit_code == 0, told.output
     searched = bundled(
-        *("--n_rows", "1", "--search", "mcts", "--max_depth", "6", "--max_search_calls", "60"),
+        *("--n_rows", "1", "--search", "mcts", "--max_depth", "6", "--max_search_calls", "20"),
         *("--value_head", head, "--path_reward", "value", "--planner", "untyped", "--temperature", "0.7"),
         *("--cache_dir", tmp_path / "search"),
     )
