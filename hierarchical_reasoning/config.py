@@ -110,7 +110,9 @@ class RunConfig(ReasoningConfig, SearchSettings):
         # Without a search there is nothing of it, as in journals that know of none.
         searching = set() if self.search is not None else set(SearchSettings.model_fields)
         if self.values_answers:
-            searching -= {"value_features", "embedding_model_name"}
+            searching.discard("value_features")
+            if self.value_features == "embeddings":
+                searching.discard("embedding_model_name")
         same = self.model_dump(mode="json", exclude=files | models | which | HOW_ASKED | searching)
         # Without a temperature of its own a planner has that of all others, as in journals that know of no other.
         if same.pop("planner_temperature") not in (None, self.temperature):

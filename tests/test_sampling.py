@@ -165,7 +165,7 @@ def test_values_choose_the_best_sample_and_weigh_the_votes(
     for samples, best, weighted in zip(drawn, found.best_answers, found.weighted_answers, strict=True):
         answered = [(answer, value) for answer, value in samples if answer is not None]
         if not answered:
-            assert (best.answer, weighted.answer) == (None, None)
+            assert (best.answer, best.value, weighted.answer, weighted.value) == (None, None, None, None)
             assert (best.is_correct, weighted.is_correct) == (False, False)
             continue
         most = max(value for _, value in answered)

@@ -41,6 +41,7 @@ _NOT_HERE = {
 """Options of the main command that are arms here, or have a meaning of their own."""
 _SAID = {
     "cache_dir": "Where replies are kept. [default: cache, in --output]",
+    "value_head": "Folder of a value head that searches begin with.",
     "retry_errors": "Make attempts again that ended in an error, when the study goes on. [default: retry_errors]",
 }
 """Help of options that mean something else here."""

@@ -272,6 +272,8 @@ def _add_sampling(table: Table, sampling: SamplingSummary) -> None:
     if sampling.valued is not None:
         table.add_row(f"best of {sampling.samples} (--value_head)", accuracy_text(sampling.valued.best))
         table.add_row("vote weighted by values", accuracy_text(sampling.valued.weighted))
+        if sampling.valued.not_valued:
+            table.add_row("answers not valued", str(sampling.valued.not_valued))
     if sampling.ties:
         table.add_row("votes tied, drawn by --seed", str(sampling.ties))
     if sampling.no_answer:

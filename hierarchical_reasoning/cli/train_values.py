@@ -118,7 +118,8 @@ def _show(trained: TrainedValues, config: ValuesConfig) -> None:
             )
     click.echo(f"value head: {trained.head}")
     click.echo(
-        f"choose among samples with it: --samples 8 --value_head {config.output_dir}{_features(config)}"
+        f"choose among samples with it, and the settings of the traces: --samples 8 --value_head {config.output_dir}"
+        f"{_features(config)}"
     )
     click.echo(
         f"search with it: --search beam --value_head {config.output_dir} --uncertainty {config.uncertainty}"

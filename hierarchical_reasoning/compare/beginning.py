@@ -268,6 +268,8 @@ def _check_arms(plan: StudyPlan, arms: Sequence[ArmPlan]) -> tuple[StudyProblems
             raise ConfigError(f"arm {arm.name}: {error}") from error
         for note in run.notes:
             notes.setdefault(note, []).append(arm.name)
+        if plan.common.value_head is not None and config.search is None and config.value_head is None:
+            notes.setdefault("--value_head has no effect with no --search", []).append(arm.name)
     assert run is not None, "a study has an arm"
     found = StudyProblems(
         sha256=run.problems.sha256, problems=tuple(_problem(problem) for problem in run.problems.problems)

@@ -92,11 +92,15 @@ class StudyPlan(Record):
         )
 
     def config(self, arm: ArmPlan) -> RunConfig:
-        """What the arm's run is told; of an arm that votes, what the samples are told."""
+        """What the arm's run is told; of an arm that votes, what the samples are told. The value head of all arms is
+        for those that search, since a study counts majorities."""
         shared = self.settings
         if arm.settings.get("vanilla_baseline"):
             shared = {name: value for name, value in shared.items() if name not in OF_THOUGHTS}
-        return RunConfig(**shared | arm.settings)
+        config = RunConfig(**shared | arm.settings)
+        if config.values_answers and "value_head" not in arm.settings:
+            return config.model_copy(update={"value_head": None})
+        return config
 
     def kind(self, arm: ArmPlan) -> Kind:
         """What sort of arm it is."""

@@ -75,8 +75,8 @@ class ValuedAnswer(BaseModel):
     problem_id: str
     answer: str | None
     """As the first sample that gave it wrote it; None where no sample gave an answer."""
-    value: float
-    """Of the sample, or, in a vote, of all samples that gave the answer together."""
+    value: float | None
+    """Of the sample, or, in a vote, of all samples that gave the answer together; None where none was valued."""
     is_correct: bool | None
 
 
@@ -93,6 +93,8 @@ class ValuedSamples(BaseModel):
     """One a problem."""
     weighted_answers: tuple[ValuedAnswer, ...]
     """One a problem."""
+    not_valued: int = 0
+    """Samples with an answer among which the head could not choose, since it could not value them."""
 
 
 class SamplingSummary(BaseModel):
@@ -115,7 +117,7 @@ class SamplingSummary(BaseModel):
     votes: tuple[VotedAnswer, ...]
     """One a problem."""
     valued: ValuedSamples | None = None
-    """None where no value head was asked."""
+    """None where no value head was asked, or none of the samples could be valued."""
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
@@ -204,6 +206,9 @@ def _valued(
         weighted=_accuracy(weighted, graded),
         best_answers=tuple(best),
         weighted_answers=tuple(weighted),
+        not_valued=sum(
+            one.ballot is not None and one.value is None for sampled in problems.values() for one in sampled
+        ),
     )
 
 
@@ -231,7 +236,7 @@ def _valued_answer(
 ) -> ValuedAnswer:
     if chosen is None:
         wrong = False if any(one.has_truth for one in sampled) else None
-        return ValuedAnswer(problem_id=problem_id, answer=None, value=0.0, is_correct=wrong)
+        return ValuedAnswer(problem_id=problem_id, answer=None, value=None, is_correct=wrong)
     one, value = chosen
     return ValuedAnswer(problem_id=problem_id, answer=one.answer, value=value, is_correct=one.is_correct)
 

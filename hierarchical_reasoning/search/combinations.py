@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.errors import ConfigError, ValueHeadError
 from hierarchical_reasoning.search.settings import LEARNED, SearchSettings
+from hierarchical_reasoning.values.assembly import encoder_name
+from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates
 from hierarchical_reasoning.verifiers import Verifier
 from taxonomy.atomic import file_hash
 
@@ -102,14 +104,28 @@ def value_head_settings(config: RunConfig) -> dict[str, str]:
     """What stands, in the settings of a run, for the file of the value head that it begins with.
 
     Raises:
-        ValueHeadError: it is none that can be read.
+        ValueHeadError: it is none that can be read, or it learned from other vectors than it would see.
     """
     if config.value_head is None or not (config.values_answers or config.learns_values):
         return {}
     from hierarchical_reasoning.values.head_files import FILE, read_head
 
-    read_head(config.value_head)
+    header, _ = read_head(config.value_head)
+    if header["encoder"] != (sees := encoder_name(config)):
+        raise ValueHeadError(
+            f"--value_head {config.value_head} learned from {header['encoder']}, and here it would see {sees}; give "
+            f"{_flags_for(header['encoder'])}, or another head"
+        )
     return {"value_head_sha256": file_hash(config.value_head / FILE)}
+
+
+def _flags_for(encoder: str) -> str:
+    """Which let a value head see the vectors of an encoder of that name."""
+    if encoder == HashedWords.name:
+        return "--value_features words"
+    if encoder == HiddenStates.name:
+        return "--value_features states, and a model in this process"
+    return f"--value_features embeddings --embedding_model_name {encoder.removeprefix('embeddings of ')}"
 
 
 def unused_search_settings(config: RunConfig) -> set[str]:
@@ -136,6 +152,8 @@ def unused_search_settings(config: RunConfig) -> set[str]:
 
 def notes_on_search(config: RunConfig) -> tuple[str, ...]:
     """What the user should know of it."""
+    if config.values_answers and config.samples == 1:
+        return ("--value_head values each answer, and with --samples 1 there is nothing to choose from",)
     if config.search is None or config.path_reward != "verifier":
         return ()
     return (

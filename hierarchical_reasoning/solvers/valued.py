@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
 
+from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.search.budget import Budget
 from hierarchical_reasoning.search.paid_values import paid_by
@@ -12,6 +15,7 @@ from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.values.base import Place
+from llm_backends import BackendError
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.values.learned import LearnedValue
@@ -29,6 +33,8 @@ class ValuedSolver(Solver):
         self._solver = solver
         self._load = load
         self._head: LearnedValue | None = None
+        self._valuing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """By an answer's text: equal ones are valued one after the other, so that the cache has what was embedded."""
 
     async def begin(
         self,
@@ -48,11 +54,19 @@ class ValuedSolver(Solver):
         """Fill `solution`, its value too.
 
         Raises:
-            BackendError: a model gives no usable reply, or a server no embeddings.
+            BackendError: a model gives no usable reply. Where the answer alone cannot be valued, a note says so.
         """
         assert self._head is not None, "`begin` comes first"
         await self._solver.solve(problem, solution, sample=sample)
         place = Place.of_answer(without_truth(problem), solution.steps, solution.final_response)
         estimator = paid_by(self._head, Budget(), solution) or self._head
-        [estimate] = await estimator.estimate([place])
-        solution.value = estimate.value
+        one_at_a_time = self._valuing.setdefault(solution.final_response, asyncio.Lock())
+        try:
+            async with one_at_a_time:
+                [estimate] = await estimator.estimate([place])
+        except FATAL:
+            raise
+        except BackendError as error:  # the answer is there, and counts without a value
+            solution.notes.append(f"not valued: {type(error).__name__}: {error} (--value_head)")
+        else:
+            solution.value = estimate.value

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates, ServedEmbeddings
 
 if TYPE_CHECKING:
+    from hierarchical_reasoning.backends import Backends
     from hierarchical_reasoning.config import RunConfig
     from hierarchical_reasoning.solvers.base import Solver
     from hierarchical_reasoning.values.encoders import Encoder
@@ -32,11 +33,19 @@ def valued(solver: Solver, config: RunConfig, backends: Backends) -> Solver:
 
 def encoder_of(config: RunConfig, backends: Backends) -> Encoder:
     """What a value head of these settings sees of places."""
-    from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates, ServedEmbeddings
-
-    features = config.value_features
-    if features == "embeddings":
+    if config.value_features == "embeddings":
         return ServedEmbeddings(cast("ChatCompletionsBackend", backends.embedder))
-    if features == "words" or config.framework != "local":
+    if _sees_words(config):
         return HashedWords()
     return HiddenStates(cast("LocalBackend", backends.reasoner).model)
+
+
+def encoder_name(config: RunConfig) -> str:
+    """The name that `encoder_of` will have, before there are backends."""
+    if config.value_features == "embeddings":
+        return f"embeddings of {config.embedding_model_name}"
+    return HashedWords.name if _sees_words(config) else HiddenStates.name
+
+
+def _sees_words(config: RunConfig) -> bool:
+    return config.value_features == "words" or config.framework != "local"

@@ -51,6 +51,8 @@ def write_head(folder: Path, header: Mapping[str, Any], tensors: Mapping[str, ND
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Header and tensors. Raises ValueHeadError where there are none that can be read."""
     path = folder / FILE
+    if folder.is_file():
+        raise ValueHeadError(f"{folder} is a file; give the folder that it is in (--value_head)")
     if not path.is_file():
         raise ValueHeadError(f"{folder} holds no value head: it has no {FILE} (--value_head)")
     try:

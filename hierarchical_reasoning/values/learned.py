@@ -103,7 +103,11 @@ class LearnedValue:
                 return [UNKNOWN] * len(places)
             if not places:
                 return []
-            vectors = await (self._encoded(places) if encoder is None else encoder.encode(places))
+            if encoder is None:
+                vectors = await self._encoded(places)
+                return await asyncio.to_thread(lambda: head.estimates(head.logits(vectors)))
+        vectors = await encoder.encode(places)  # a server is asked many things at once
+        async with self._one_at_a_time:
             return await asyncio.to_thread(lambda: head.estimates(head.logits(vectors)))
 
     def know(self, vectors: Mapping[tuple[str, ...], Vectors]) -> None:

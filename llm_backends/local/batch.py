@@ -8,8 +8,8 @@ nobody waits for it.
 Every size that depends on what else is in flight (rows, tokens, keys) is rounded up to a multiple of 16:
 matrix multiplications pick their kernel, and so the order of their sums, by shape, and for such shapes a
 row's result was found not to depend on the other rows (bit for bit in float32 and bfloat16 on CPUs of Intel and
-AMD, except in float32 with several threads and layers about 900 wide or more). The keys of a prefill pass are
-rounded up further on CPUs that need it (`attention_sums`).
+AMD, except in float32 with several threads and layers about 900 wide or more). Keys are rounded up further on
+CPUs that need it (`attention_sums`).
 
 Axes: N rows of a pass, T tokens of a pass, V vocabulary, L places whose logits are needed.
 """
@@ -76,7 +76,8 @@ class Batch:
         self._max_rows = max_rows
         self._max_prefill_tokens = max_prefill_tokens
         self._prefixes = prefixes
-        self._key_tile = _key_tile(model)
+        self._prefill_tile = _key_tile(model, queries=(16, 48, 112))
+        self._decode_tile = _key_tile(model, queries=(1,))
         self._cache = RowCache(model.n_layers, _tiled(max_rows), model.device)
         self._waiting: deque[Job] = deque()
         self._decoding: list[Row] = []
@@ -166,7 +167,7 @@ class Batch:
         """Run the next part of each row's feed, right-padded, and return the hidden states."""
         shape = len(rows), _tiled(max(takes))
         longest = max(row.fed + take for row, take in zip(rows, takes, strict=True))
-        key_length = _tiled(longest, self._key_tile)
+        key_length = _tiled(longest, self._prefill_tile)
         self._cache.reserve(first + len(rows), max(longest, key_length - 1))
         tokens_NT = np.zeros(shape, dtype=np.int64)
         positions_NT = np.zeros(shape, dtype=np.int64)
@@ -229,15 +230,16 @@ class Batch:
         rows = self._decoding
         if self._decoding_sampling is None:
             self._decoding_sampling = _RowSampling.of(rows)
-        key_length = max(row.fed for row in rows) + 1
-        self._cache.reserve(_tiled(len(rows)), key_length)
+        longest = max(row.fed for row in rows) + 1
+        key_length = _tiled(longest, self._decode_tile)
+        self._cache.reserve(_tiled(len(rows)), max(longest, key_length - 1))
         padding = _tiled(len(rows)) - len(rows)
         scratch = [self._cache.scratch_slot] * padding
         tokens_N1 = self._tensor(np.array([row.generated[-1] for row in rows] + [0] * padding)[:, None])
         positions_N1 = self._tensor(np.array([row.fed for row in rows] + [0] * padding)[:, None])
         slots_N1 = self._tensor(np.array([row.fed for row in rows] + scratch)[:, None])
-        mask_N11S = self._model.mask(slots_N1, _tiled(key_length))
-        self._cache.point_at(0, slots_N1, _tiled(key_length))
+        mask_N11S = self._model.mask(slots_N1, key_length)
+        self._cache.point_at(0, slots_N1, key_length)
         hidden_N1H = self._model.hidden_states(tokens_N1, positions_N1, mask_N11S, self._cache)
         for row in rows:
             row.fed += 1
@@ -325,8 +327,13 @@ def _tiled(size: int, tile: int = _TILE) -> int:
     return -(-size // tile) * tile
 
 
-def _key_tile(model: LoadedModel) -> int:
-    """The keys of a pass of several tokens are rounded up to a multiple of it."""
-    if model.device.type != "cpu" or keys_are_summed_alike(model.head_size, model.dtype, _TILE):
+def _key_tile(model: LoadedModel, *, queries: tuple[int, ...]) -> int:
+    """The keys of a pass with so many tokens a row are rounded up to a multiple of it."""
+    if model.device.type != "cpu":
         return _TILE
-    return BLOCK
+    size, threads = model.head_size, torch.get_num_threads()
+    alike = size is not None and all(
+        keys_are_summed_alike(size, model.dtype, _TILE, n_queries=n_queries, threads=threads)
+        for n_queries in queries
+    )
+    return _TILE if alike else BLOCK

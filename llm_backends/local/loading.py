@@ -37,10 +37,12 @@ class LoadedModel:
     tokenizer: Any
 
     @property
-    def head_size(self) -> int:
-        """Numbers of a key."""
+    def head_size(self) -> int | None:
+        """Numbers of a key; None where the configuration does not tell."""
         config = self.module.config.get_text_config()
-        return getattr(config, "head_dim", None) or int(config.hidden_size // config.num_attention_heads)
+        told: int | None = getattr(config, "head_dim", None)
+        width, heads = getattr(config, "hidden_size", None), getattr(config, "num_attention_heads", None)
+        return told or (width // heads if width and heads else None)
 
     def hidden_states(
         self,

@@ -5,24 +5,25 @@ from __future__ import annotations
 import pytest
 import torch
 
-from llm_backends.local.attention_sums import BLOCK, keys_are_summed_alike
+from llm_backends.local.attention_sums import BLOCK, cancelling_values, keys_are_summed_alike
 
-HEADS, MOST = 3, 4
+MOST = 4
+"""Blocks."""
 
 
 def attended(n_queries: int, n_keys: int, width: int, head_size: int, dtype: torch.dtype) -> torch.Tensor:
-    """Of the last queries of a row of `n_keys` tokens, when attention is given `width` keys."""
-    generator = torch.Generator().manual_seed(n_keys)
-
-    def drawn(tokens: int) -> torch.Tensor:
-        return torch.randn(2, HEADS, tokens, head_size, generator=generator).to(dtype)
-
-    keys, values, queries = drawn(MOST * BLOCK), drawn(MOST * BLOCK), drawn(n_queries)
-    hidden = torch.arange(width) > torch.arange(n_keys - n_queries, n_keys).unsqueeze(1)
-    mask = torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, float("-inf"))
-    return torch.nn.functional.scaled_dot_product_attention(
-        queries, keys[:, :, :width], values[:, :, :width], attn_mask=mask
+    """Of queries that see the first keys of `width`, and whose sums show the order in which they are made."""
+    values = cancelling_values(n_keys, head_size, torch.Generator().manual_seed(n_keys)).to(dtype)
+    values = torch.nn.functional.pad(values, (0, 0, 0, 0, 0, width - n_keys)).transpose(1, 2)
+    queries = torch.zeros(1, values.shape[1], n_queries, head_size, dtype=dtype)
+    mask = torch.zeros(n_queries, width, dtype=dtype)
+    mask[:, n_keys:] = float("-inf")
+    found = torch.nn.functional.scaled_dot_product_attention(
+        queries, torch.zeros_like(values), values, attn_mask=mask
     )
+    assert found.isfinite().all()
+    assert found.any()  # the rounding is there
+    return found
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
@@ -38,21 +39,13 @@ def test_blocks_that_are_hidden_change_no_bit(
     assert all(torch.equal(result, results[0]) for result in results)
 
 
+@pytest.mark.parametrize("n_queries", [1, 16, 112])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
-def test_what_is_found_of_smaller_tiles_holds(dtype: torch.dtype) -> None:
-    """For prompts that were not looked at to find it."""
-    if not keys_are_summed_alike(64, dtype, 16):
-        pytest.skip("this CPU needs whole blocks")
-    for n_queries, n_keys in ((16, 100), (32, 170), (80, 230), (160, 330)):
-        least = -(-n_keys // 16) * 16
-        results = [attended(n_queries, n_keys, width, 64, dtype) for width in range(least, BLOCK + 1, 16)]
-        assert all(torch.equal(result, results[0]) for result in results)
-
-
-def test_one_query_alone_needs_no_blocks() -> None:
-    """A decode step: its sum is not divided."""
-    for dtype in (torch.float32, torch.bfloat16):
-        for n_keys in (40, 130, 250, 450):
-            least = -(-n_keys // 16) * 16
-            results = [attended(1, n_keys, width, 32, dtype) for width in range(least, BLOCK + 1, 16)]
-            assert all(torch.equal(result, results[0]) for result in results)
+def test_what_is_found_of_a_tile_is_what_a_plain_search_finds(dtype: torch.dtype, n_queries: int) -> None:
+    found = keys_are_summed_alike(32, dtype, 64, n_queries=n_queries, threads=torch.get_num_threads())
+    plainly = True
+    for n_keys in range(40, 460, 30):
+        widths = range(-(-n_keys // 64) * 64, BLOCK + 1, 64)
+        results = [attended(n_queries, n_keys, width, 32, dtype) for width in widths]
+        plainly = plainly and all(torch.equal(result, results[0]) for result in results)
+    assert found == plainly

@@ -125,16 +125,24 @@ async def test_what_else_is_in_flight_changes_nothing(chat_model: Path, temperat
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 async def test_what_needs_more_keys_changes_nothing_for_what_needs_fewer(
-    tmp_path: Path, dtype: DtypeName
+    tmp_path: Path, dtype: DtypeName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On some CPUs 200 keys are summed otherwise when 400 are there."""
+    awaited, step = 1, batch_module.Batch.step
+
+    def step_when_all_are_there(batch: batch_module.Batch) -> Any:
+        return step(batch) if len(batch._waiting) == awaited else []
+
+    monkeypatch.setattr(batch_module.Batch, "step", step_when_all_are_there)
     save_tokenizer(tmp_path)
     save_model(tmp_path, width=128, max_position_embeddings=1024, initializer_range=0.1)
     asked = [Request(question(index, 140 + 10 * index), choices=OPTIONS) for index in range(8)]
     longer = Request(question(0, 230), choices=OPTIONS)
     async with LocalBackend(tmp_path, dtype=dtype) as backend:
         for one in asked:
+            awaited = 1
             (alone,) = await complete_all(backend, [one])
+            awaited = 2
             beside, _ = await complete_all(backend, [one, longer])  # in one pass
             assert beside == alone
 
@@ -235,7 +243,7 @@ async def test_choices_have_the_probabilities_of_the_definition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(backend_module, "_MAX_PREFILL_TOKENS", pass_size)
-    monkeypatch.setattr(batch_module, "keys_are_summed_alike", lambda *given: not whole_blocks)
+    monkeypatch.setattr(batch_module, "keys_are_summed_alike", lambda *given, **more: not whole_blocks)
     async with LocalBackend(chat_model, dtype="float32") as backend:
         requests = [Request(question(index), choices=OPTIONS) for index in range(6)]
         completions = await complete_all(backend, requests)
@@ -265,7 +273,7 @@ async def test_a_long_prompt_is_fed_in_parts_while_others_write(
     chat_model: Path, reference: tuple[Any, Any], whole_blocks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backend_module, "_MAX_PREFILL_TOKENS", 16)
-    monkeypatch.setattr(batch_module, "keys_are_summed_alike", lambda *given: not whole_blocks)
+    monkeypatch.setattr(batch_module, "keys_are_summed_alike", lambda *given, **more: not whole_blocks)
     lengths = (3, 70, 5, 90, 4)
     requests = [
         Request(question(index, length), replace(GREEDY, max_tokens=4 + 3 * index))

@@ -91,8 +91,9 @@ def _majority(attempts: Sequence[Attempt], seed: int) -> bool:
 
 
 def _best(attempts: Sequence[Attempt], values: Sequence[float]) -> bool:
-    """The first of those valued most."""
-    return attempts[max(range(len(attempts)), key=lambda at: (values[at], -at))].is_correct
+    """The first of those valued most; one without an answer only where none has one."""
+    chosen = max(range(len(attempts)), key=lambda at: (attempts[at].answer is not None, values[at], -at))
+    return attempts[chosen].is_correct
 
 
 def _wins(rights: Sequence[bool], values: Sequence[float]) -> tuple[float, int]:

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import json
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from scripted_run import config_for, number_of, run_with, what_was_said
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.cli.main import main
+from hierarchical_reasoning.compare.beginning import Asked, begin
+from hierarchical_reasoning.compare.layout import StudyFiles
 from hierarchical_reasoning.dry_run import estimate
 from hierarchical_reasoning.errors import UsageError, ValueHeadError
 from hierarchical_reasoning.problems import Problem
@@ -27,7 +30,7 @@ from hierarchical_reasoning.training.values.run import train_values
 from hierarchical_reasoning.values.base import Place
 from hierarchical_reasoning.values.encoders import HashedWords
 from hierarchical_reasoning.values.learned import LearnedValue
-from llm_backends import BadRequestError, Request, ScriptedBackend
+from llm_backends import BadRequestError, ContextLengthError, Request, ScriptedBackend
 from llm_backends.scripted_server import Call, Reply, ScriptedServer
 
 N = 8
@@ -110,7 +113,7 @@ def test_another_head_is_another_run(tmp_path: Path, head: Path) -> None:
         dict(assemble(config_for(tmp_path, value_head=path, value_features="words")).settings)
         for path in (head, None)
     )
-    assert with_it.keys() - without.keys() == {"value_head_sha256", "value_features", "embedding_model_name"}
+    assert with_it.keys() - without.keys() == {"value_head_sha256", "value_features"}
 
 
 def test_it_is_shown_and_exported(tmp_path: Path, head: Path) -> None:
@@ -164,14 +167,15 @@ def test_what_is_embedded_is_paid_by_its_attempt_and_once(tmp_path: Path) -> Non
         assert told.exit_code == 0, told.output
         assert "best of 2 (--value_head)" in told.output
         assert "has no effect" not in told.output
-        calls = [
-            call for call in server.calls[before:] if call.path.endswith(("/embeddings", "/completions"))
+        embedded = [
+            tuple(call.body["input"]) for call in server.calls[before:] if call.path.endswith("/embeddings")
         ]
+        assert len(embedded) == len(set(embedded))  # each answer once, whatever was in flight
         (path,) = (tmp_path / "served").glob("results_*.json")
         entries = json.loads(path.read_text())["results"]
-        assert all(entry["usage"]["value head"]["calls"] == 1 for entry in entries)
-        assert sum(used["calls"] for entry in entries for used in entry["usage"].values()) == 12
-        assert len(calls) <= 12  # texts that are there already are not asked for again
+        answers = [(f"{one['problem']}\n{one['final_response']}", one["final_response"]) for one in entries]
+        assert set(answers) <= set(embedded)
+        assert all(entry["usage"]["value head"]["calls"] > 0 for entry in entries)
         path.unlink()
         asked = len(server.calls)
         for journal in (tmp_path / "served").glob("*.jsonl"):
@@ -190,6 +194,11 @@ def says_right(call: Call) -> bool:
     ("settings", "said"),
     [
         ({"value_head": Path("nowhere")}, "nowhere holds no value head"),
+        ({"value_head": Path(__file__)}, "is a file; give the folder that it is in"),
+        (
+            {"value_features": "embeddings", "embedding_model_name": "e", "llm_framework": "vllm"},
+            "learned from hashed words, and here it would see embeddings of e; give --value_features words",
+        ),
         ({"value_features": "states"}, "--value_features states are those of a model in this process"),
         ({"value_features": "embeddings"}, "--embedding_model_name"),
     ],
@@ -213,6 +222,54 @@ def test_a_head_for_other_vectors_is_refused(tmp_path: Path, head: Path) -> None
     save_file(tensors, other / path.name, metadata=header)
     with pytest.raises(ValueHeadError, match="take the model that it was trained with, or another head"):
         chosen(tmp_path / "run", other)
+
+
+def test_an_answer_that_cannot_be_valued_counts_all_the_same(
+    tmp_path: Path, head: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the majority, and in accuracy; the head chooses among the others."""
+    known = HashedWords.encode
+
+    async def encode(words: HashedWords, places: Sequence[Place]) -> Any:
+        if any(place.texts[-1].startswith("Roughly") and "Problem 1:" in place.texts[0] for place in places):
+            raise ContextLengthError("the text is too long")
+        return await known(words, places)
+
+    without = chosen(tmp_path / "without", head, value_head=None).results.summary
+    monkeypatch.setattr(HashedWords, "encode", encode)
+    finished = chosen(tmp_path / "with", head)
+    summary = finished.results.summary
+    assert (summary.outcomes, summary.accuracy) == (without.outcomes, without.accuracy)
+    assert summary.sampling is not None
+    assert without.sampling is not None
+    assert summary.sampling.majority == without.sampling.majority
+    assert summary.sampling.valued is not None
+    assert summary.sampling.valued.not_valued == 3
+    notes = [entry.notes for entry in finished.results.results if entry.notes]
+    assert notes == [("not valued: ContextLengthError: the text is too long (--value_head)",)] * 3
+
+
+def test_one_sample_leaves_nothing_to_choose_and_that_is_said(tmp_path: Path, head: Path) -> None:
+    run = assemble(config_for(tmp_path, value_head=head, value_features="words"))
+    assert (
+        "--value_head values each answer, and with --samples 1 there is nothing to choose from" in run.notes
+    )
+
+
+def test_in_a_study_the_head_of_all_is_for_those_that_search(tmp_path: Path, head: Path) -> None:
+    config_for(tmp_path)
+    asked = Asked(
+        arms=("vanilla", "untyped", {"name": "tree", "search": "beam", "planner": "untyped", "max_depth": 1}),
+        settings={
+            "input_file": tmp_path / "problems.jsonl", "llm_framework": "scripted", "model_name": "fake/model",
+            "num_icl_examples": 0, "value_head": head, "value_features": "words", "temperature": 0.7,
+        },
+        matched=False,
+    )  # fmt: skip
+    begun = begin(StudyFiles(tmp_path / "study"), asked)
+    heads = {arm.name: begun.plan.config(arm).value_head for arm in begun.plan.arms}
+    assert heads == {"vanilla": None, "untyped": None, "tree": head}
+    assert "vanilla, untyped: --value_head has no effect with no --search" in begun.notes
 
 
 def test_settings_of_a_search_still_have_no_effect_without_one(tmp_path: Path, head: Path) -> None:
@@ -240,7 +297,10 @@ def test_the_bundled_model_values_its_own_answers(tmp_path: Path) -> None:
     (results,) = tmp_path.glob("results_*.json")
     told = command("train", "values", results, "--output_dir", tmp_path / "head", "--n_members", 2)
     assert told.exit_code == 0, told.output
-    assert f"choose among samples with it: --samples 8 --value_head {tmp_path / 'head'}\n" in told.output
+    assert (
+        f"choose among samples with it, and the settings of the traces: --samples 8 --value_head {tmp_path / 'head'}\n"
+        in told.output
+    )
     told = command("run", *shared, "--value_head", tmp_path / "head")
     assert told.exit_code == 0, told.output
     assert "best of 4 (--value_head)" in told.output
