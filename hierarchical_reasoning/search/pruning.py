@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from hierarchical_reasoning.search.grown import Grown
 from hierarchical_reasoning.search.selection import best_answer
@@ -21,7 +21,7 @@ def prune(grown: Grown, settings: SearchSettings) -> int:
     if settings.no_pruning:
         return 0
     safe = set(_best_path(grown))
-    with_open = {above for node in grown.open for above in grown.tree.path(node)}
+    with_open = _at_or_above(grown, grown.open)
     dropped = 0
     for node, thought in list(grown.thoughts.items()):
         if node not in grown.thoughts or node in safe or not 0 < thought.depth < settings.max_depth:
@@ -34,6 +34,17 @@ def prune(grown: Grown, settings: SearchSettings) -> int:
             )
             dropped += before - len(grown.tree)
     return dropped
+
+
+def _at_or_above(grown: Grown, nodes: Iterable[int]) -> set[int]:
+    """The nodes and all above them, each gone through once."""
+    found: set[int] = set()
+    for node in nodes:
+        above: int | None = node
+        while above is not None and above not in found:
+            found.add(above)
+            above = grown.tree.node(above).parent
+    return found
 
 
 def _best_path(grown: Grown) -> Sequence[int]:

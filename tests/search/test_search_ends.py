@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import random
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -12,17 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from made_by_hand import Made
-from scripted_world import PROBLEM, World, searched, settings
+from made_by_hand import Made, step
+from scripted_world import PROBLEM, TYPES, World, searched, settings
 
 from hierarchical_reasoning.outcomes import Outcome
+from hierarchical_reasoning.rewards.backing_up import back_up
 from hierarchical_reasoning.search.appraisal import set_agreement
 from hierarchical_reasoning.search.calls import Calls
+from hierarchical_reasoning.search.grown import Grown
 from hierarchical_reasoning.search.pruning import prune
 from hierarchical_reasoning.search.selection import best_answer, selected, weights_of_answers
 from hierarchical_reasoning.search.settings import SEARCHES
 from hierarchical_reasoning.search.truth import without_truth
-from hierarchical_reasoning.trace import FINISH
+from hierarchical_reasoning.trace import FINISH, Step, Trace
+from hierarchical_reasoning.trees import Scores
 from hierarchical_reasoning.values.base import Estimate
 from llm_backends import AuthenticationError, BadRequestError, Request
 
@@ -99,6 +103,63 @@ async def test_pruned_nodes_hang_together_and_the_answer_given_is_live(
     assert found.search.pruned == len(tree.pruned)
     live = {answer.node for answer in found.search.answers if not answer.pruned}
     assert live == {node.id for node in tree.nodes.values() if node.kind == "answer"}
+
+
+def large_tree(seed: int, *, deep: bool) -> Grown:
+    """10,000 nodes: thoughts, of which some are closed and some estimated, and answers, most of which are rewarded."""
+    chance = random.Random(seed)
+    grown = Grown(Trace(PROBLEM, TYPES), settings().weights, sample=0)
+    thoughts = [grown.thoughts[0]]
+    while grown.n_nodes < 10_000:
+        above = thoughts[-1] if deep and chance.random() < 0.9 else chance.choice(thoughts)
+        scores = Scores(local=chance.random(), prior=chance.random())
+        if above.depth == 60 or (above.depth and chance.random() < 0.2):
+            answer = grown.add_answer(above, "x", step("", FINISH), scores, truncated=False)
+            answer.reward = chance.choice([None, chance.random()])
+        else:
+            trace = above.trace.extended(Step(TYPES[0], "a"))
+            made = grown.add_thought(above, trace, "", step("a"), scores)
+            thoughts.append(made)
+            if chance.random() < 0.5:
+                grown.estimates[made.id] = Estimate(chance.random(), chance.random() / 2)
+    for thought in thoughts:
+        if chance.random() < 0.8:
+            grown.open.pop(thought.id)
+    back_up(grown.tree, grown.rewards(), grown.weights)
+    return grown
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("threshold", [0.2, 0.45, 0.9])
+def test_what_is_pruned_of_trees_of_10_000_nodes(threshold: float, deep: bool) -> None:
+    grown = large_tree(int(threshold * 100), deep=deep)
+    given = settings(pruning_threshold=threshold, max_depth=60)
+    best, n = best_answer(grown), grown.n_nodes
+    assert best is not None
+    kept_for_best = grown.tree.path(best.id)
+    promises = {node: grown.promise(node) for node in grown.thoughts}
+    open_before = set(grown.open)
+    with_open = {above for node in grown.open for above in grown.tree.path(node)}
+    dropped = prune(grown, given)
+    tree = grown.tree
+    assert dropped == len(tree.pruned) > 0
+    assert len(tree.nodes) + len(tree.pruned) == n + 1  # the root is no thought
+    assert set(kept_for_best) <= set(tree.nodes)
+    assert grown.thoughts.keys() | {answer.id for answer in grown.live_answers} == set(tree.nodes)
+    assert set(grown.open) == open_before & set(tree.nodes)
+    for node in tree.pruned.values():
+        if node.parent in tree.nodes and node.kind == "thought":  # the topmost of what was dropped
+            assert promises[node.id] < threshold
+    for node_id, thought in grown.thoughts.items():
+        if node_id not in with_open | set(kept_for_best) and 0 < thought.depth < 60:
+            assert promises[node_id] >= threshold
+    visits = Counter(above for answer in grown.live_answers for above in tree.path(answer.id))
+    assert {node: grown.visits(node) for node in tree.nodes} == {node: visits[node] for node in tree.nodes}
+    rounds = 0
+    while prune(grown, given):  # what had something open below it that went
+        rounds += 1
+    assert rounds <= 60
+    assert set(kept_for_best) <= set(tree.nodes)
 
 
 def test_agreement_is_the_share_of_the_answers_that_were_found() -> None:
