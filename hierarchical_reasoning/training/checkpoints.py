@@ -74,14 +74,12 @@ class Checkpoint:
     progress: Progress
 
     def optimizer_tensors(self) -> dict[str, torch.Tensor]:
-        tensors: dict[str, torch.Tensor] = load_file(self.path / _STATE / _OPTIMIZER)
-        return tensors
+        return _read(self.path / _STATE / _OPTIMIZER)
 
     def adapter_tensors(self) -> dict[str, torch.Tensor]:
         """Those of LoRA; empty where all weights are trained."""
         path = self.path / _STATE / _ADAPTER
-        tensors: dict[str, torch.Tensor] = load_file(path) if path.is_file() else {}
-        return tensors
+        return _read(path) if path.is_file() else {}
 
 
 @dataclass(frozen=True)
@@ -235,6 +233,12 @@ class Checkpoints:
         beside.symlink_to(target.name, target_is_directory=True)
         beside.replace(self.directory / name)
         sync_directory(self.directory)
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    """Copies: a tensor within the file lies anywhere, and on some CPUs what is computed with it would differ, in its
+    last bit, from what is computed with one that lies where PyTorch puts it."""
+    return {name: tensor.clone() for name, tensor in load_file(path).items()}
 
 
 def _read_progress(path: Path) -> Progress:
