@@ -152,6 +152,16 @@ def _drawn_among(weights: Mapping[str, float], *, seed: str) -> str:
     return random.Random(seed).choice(leading)
 
 
+def best_of(values: Sequence[float | None]) -> tuple[int, float] | None:
+    """The place and the value of the highest, the first of several; None where there is none.
+
+    Args:
+        values: of the samples, in their order; None for one that gave no answer, or was not valued.
+    """
+    known = [(at, value) for at, value in enumerate(values) if value is not None]
+    return max(known, key=lambda pair: pair[1], default=None)
+
+
 def summarize_samples(problems: dict[str, list[Sampled]], *, samples: int, seed: int) -> SamplingSummary:
     """The numbers of all problems.
 
@@ -214,8 +224,8 @@ def _valued(
 
 def _best(sampled: Sequence[Sampled]) -> tuple[Sampled, float] | None:
     """Of the samples that gave an answer, the one valued most, and its value."""
-    values = [(one, one.value) for one in sampled if one.ballot is not None and one.value is not None]
-    return max(values, key=lambda pair: pair[1], default=None)  # the first of several
+    chosen = best_of([None if one.ballot is None else one.value for one in sampled])
+    return None if chosen is None else (sampled[chosen[0]], chosen[1])
 
 
 def _heaviest(sampled: Sequence[Sampled], seed: str) -> tuple[Sampled, float] | None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from hierarchical_reasoning.results.intervals import Accuracy
-from hierarchical_reasoning.results.sampling import majority_vote
+from hierarchical_reasoning.results.sampling import best_of, majority_vote
 from hierarchical_reasoning.training.values.attempts import Attempt
 from hierarchical_reasoning.values.calibration import Calibration
 
@@ -91,9 +91,11 @@ def _majority(attempts: Sequence[Attempt], seed: int) -> bool:
 
 
 def _best(attempts: Sequence[Attempt], values: Sequence[float]) -> bool:
-    """The first of those valued most; one without an answer only where none has one."""
-    chosen = max(range(len(attempts)), key=lambda at: (attempts[at].answer is not None, values[at], -at))
-    return attempts[chosen].is_correct
+    """Of the answer valued most; without any, nothing is right."""
+    chosen = best_of(
+        [None if attempt.answer is None else value for attempt, value in zip(attempts, values, strict=True)]
+    )
+    return chosen is not None and attempts[chosen[0]].is_correct
 
 
 def _wins(rights: Sequence[bool], values: Sequence[float]) -> tuple[float, int]:
