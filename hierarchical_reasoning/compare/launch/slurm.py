@@ -46,7 +46,7 @@ def sbatch(arguments: Sequence[str]) -> tuple[str, str | None]:
 
 
 def queued_tasks(jobs: Iterable[str], cluster: str | None = None) -> tuple[QueuedTask, ...]:
-    """What is still queued or running of these jobs, task by task.
+    """What is still queued or running of these jobs, task by task; the job with the lowest number comes first.
 
     Raises:
         ConfigError: there is no Slurm here, or it does not answer.
@@ -58,11 +58,12 @@ def queued_tasks(jobs: Iterable[str], cluster: str | None = None) -> tuple[Queue
     if done.returncode:
         raise ConfigError(f"Slurm does not answer: {' '.join(done.stderr.split())}")
     rows = [line.strip().split("|") for line in done.stdout.splitlines() if line.count("|") == 3]
-    return tuple(
+    found = [
         QueuedTask(job, int(task) if task.isdecimal() else None, state, reason)
         for job, task, state, reason in rows
         if job in wanted
-    )
+    ]
+    return tuple(sorted(found, key=lambda queued: (int(queued.job), queued.task or 0)))
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -131,7 +131,7 @@ def check_not_queued(directory: Path) -> None:
     """
     tasks = queued(directory)
     if tasks:
-        ids = sorted({task.job for task in tasks})
+        ids = dict.fromkeys(task.job for task in tasks)
         raise ConfigError(
             f"Slurm still has {counted(len(tasks), 'task')} of {directory}; wait until they end "
             f"(hierarchical-reasoning status {directory}), or cancel them: scancel {' '.join(ids)}"

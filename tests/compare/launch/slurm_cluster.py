@@ -37,6 +37,7 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 GresTypes=gpu
 ReturnToService=2
+FirstJobId=9
 MpiDefault=none
 MailProg=/bin/true
 KillWait=10
@@ -56,7 +57,8 @@ def missing_programs() -> list[str]:
 @contextmanager
 def slurm_cluster(folder: Path) -> Iterator[Path]:
     """Two nodes with a core and two GPUs (which are none) each, in partition "short"; gives their configuration, which
-    Slurm's commands find in SLURM_CONF. What still runs at the end is cancelled."""
+    Slurm's commands find in SLURM_CONF. Jobs are numbered from 9, so that their numbers soon differ in length.
+    What still runs at the end is cancelled."""
     for name in ("state", "spool/n1", "spool/n2", "log", "munge"):
         (folder / name).mkdir(parents=True)
     configuration = folder / "slurm.conf"
