@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,12 @@ class Problem:
         if self.answer is None:
             return ()
         return (self.answer,) if isinstance(self.answer, str) else self.answer
+
+    def without_truth(self) -> Problem:
+        """The problem as it is asked, so that the truth cannot steer who works on it. Of its row, the field that the
+        answer was read from is left out."""
+        asked = {name: value for name, value in self.fields.items() if name != self.answer_field}
+        return replace(self, answer=None, answer_field=None, fields=asked)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.search.budget import Budget
 from hierarchical_reasoning.search.paid_values import PaidValues, paid_by
-from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.solvers.base import Solution
 from hierarchical_reasoning.trees import Node, ReasoningTree
 from hierarchical_reasoning.values.base import Place, ValueEstimator
@@ -107,7 +106,7 @@ class Values:
         for tree in finished:
             at = self._positions.get((tree.problem_id, tree.sample or 0))
             if at is not None:
-                pairs = pairs_in(tree, without_truth(problems[tree.problem_id]))
+                pairs = pairs_in(tree, problems[tree.problem_id].without_truth())
                 self._groups[at // self._every].pairs[at] = pairs
                 self._from_before.add(at)
         await self._learn()
@@ -127,7 +126,7 @@ class Values:
         group = self._groups[number]
 
         def learned(tree: ReasoningTree) -> None:
-            group.pairs[at] = pairs_in(tree, without_truth(problem))
+            group.pairs[at] = pairs_in(tree, problem.without_truth())
 
         try:
             yield learned

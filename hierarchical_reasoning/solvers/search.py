@@ -25,7 +25,6 @@ from hierarchical_reasoning.search.recording import record_of, with_rewards
 from hierarchical_reasoning.search.search import Search
 from hierarchical_reasoning.search.selection import selected
 from hierarchical_reasoning.search.settings import LocalRewardName, SearchSettings
-from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.search.values import Values, pairs_in
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.solvers.hierarchical import shuffled
@@ -89,7 +88,7 @@ class SearchSolver(Solver):
             paid = await self._solve(problem, solution, sample)
             assert solution.tree is not None, "a search leaves its tree"
             if paid is not None and values.learns_from(problem, sample):
-                await values.see(paid, problem, sample, pairs_in(solution.tree, without_truth(problem)))
+                await values.see(paid, problem, sample, pairs_in(solution.tree, problem.without_truth()))
             learned(solution.tree)
 
     async def _solve(self, problem: Problem, solution: Solution, sample: int) -> PaidValues | None:
@@ -110,7 +109,7 @@ class SearchSolver(Solver):
         expander = Expander(planner, reasoner, settings, drawing, calls)
         values = None if parts.values is None else parts.values.paid_by(budget, solution)
         appraisal = Appraisal(settings, self._appraisers(problem, rates_steps, paid, values), calls)
-        asked = without_truth(problem)
+        asked = problem.without_truth()
         trace = Trace(asked, shuffled(parts.options, asked, parts.seed))
         grown = Grown(trace, settings.weights, sample=sample)
         solution.tree = grown.tree

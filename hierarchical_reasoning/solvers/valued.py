@@ -11,7 +11,6 @@ from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.search.budget import Budget
 from hierarchical_reasoning.search.paid_values import paid_by
-from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.values.base import Place
@@ -58,7 +57,7 @@ class ValuedSolver(Solver):
         """
         assert self._head is not None, "`begin` comes first"
         await self._solver.solve(problem, solution, sample=sample)
-        place = Place.of_answer(without_truth(problem), solution.steps, solution.final_response)
+        place = Place.of_answer(problem.without_truth(), solution.steps, solution.final_response)
         estimator = paid_by(self._head, Budget(), solution) or self._head
         one_at_a_time = self._valuing.setdefault(solution.final_response, asyncio.Lock())
         try:

@@ -24,7 +24,6 @@ from hierarchical_reasoning.search.grown import Grown
 from hierarchical_reasoning.search.pruning import prune
 from hierarchical_reasoning.search.selection import best_answer, selected, weights_of_answers
 from hierarchical_reasoning.search.settings import SEARCHES
-from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.trace import FINISH, Step, Trace
 from hierarchical_reasoning.trees import Scores
 from hierarchical_reasoning.values.base import Estimate
@@ -208,7 +207,7 @@ def test_a_text_without_an_answer_is_given_only_where_there_is_no_other() -> Non
 
 
 def test_a_problem_without_its_truth_keeps_what_is_asked() -> None:
-    asked = without_truth(PROBLEM)
+    asked = PROBLEM.without_truth()
     assert (asked.answer, dict(asked.fields), asked.text, asked.id) == (
         None,
         {"prompt": "What is 10 + 3?"},

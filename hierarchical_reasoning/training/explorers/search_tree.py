@@ -22,7 +22,6 @@ from hierarchical_reasoning.search.grown import Grown as Searched
 from hierarchical_reasoning.search.search import Search
 from hierarchical_reasoning.search.selection import selected
 from hierarchical_reasoning.search.settings import SearchSettings
-from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.solvers import Solution
 from hierarchical_reasoning.trace import FINISH, Step, Trace
 from hierarchical_reasoning.training.explorers.base import Grown, Growth
@@ -84,7 +83,7 @@ class SearchTreeExplorer:
             ConfigError: the conversation does not only grow in tokens.
             BackendError: no answer came, for this reason.
         """
-        settings, asked = self._settings.search, without_truth(problem)
+        settings, asked = self._settings.search, problem.without_truth()
         start = self._writer.begin(origin, asked)
         thinker = _Streams(self._writer, start)
         notes: list[str] = []

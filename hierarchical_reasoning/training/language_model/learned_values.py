@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from hierarchical_reasoning.problems import Problem
-from hierarchical_reasoning.search.truth import without_truth
 from hierarchical_reasoning.search.values import pairs_in
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.values.base import Estimate, Place
@@ -77,7 +76,7 @@ class LearnedValues:
         """Take up what `memory` gave, and what `save` wrote."""
         self._kept_in = checkpoint / FOLDER if memory["is_kept"] else None
         self._waiting = [
-            (Place(without_truth(self._problems[problem]), tuple(thoughts)), reward)
+            (Place(self._problems[problem].without_truth(), tuple(thoughts)), reward)
             for problem, thoughts, reward in memory["waiting"]
         ]
 
@@ -95,4 +94,4 @@ class LearnedValues:
 
 def places_of(trees: Sequence[ReasoningTree], problems: Mapping[str, Problem]) -> tuple[Pair, ...]:
     """What graded search trees teach."""
-    return tuple(pair for tree in trees for pair in pairs_in(tree, without_truth(problems[tree.problem_id])))
+    return tuple(pair for tree in trees for pair in pairs_in(tree, problems[tree.problem_id].without_truth()))
