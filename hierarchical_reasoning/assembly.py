@@ -31,7 +31,7 @@ from hierarchical_reasoning.reasoning_parts import (
     with_examples_by_model,
 )
 from hierarchical_reasoning.results.records import RoleUsage
-from hierarchical_reasoning.search.combinations import check_path_reward, value_head_settings
+from hierarchical_reasoning.search.combinations import check_path_reward, check_value_head
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Price, Sampling
@@ -125,7 +125,9 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         "prompts_sha256": prompts.sha256,
         "models": model_identities(config),
     }
-    settings |= value_head_settings(config)
+    head_settings, head_notes = check_value_head(config, problems.problems)
+    settings |= head_settings
+    notes += head_notes
     examples: Examples = {}
     if config.vanilla_baseline:
         make_solver = _vanilla(config, prompts)

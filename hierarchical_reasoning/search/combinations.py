@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hierarchical_reasoning.errors import ConfigError, ValueHeadError
@@ -9,10 +11,12 @@ from hierarchical_reasoning.search.settings import LEARNED, SearchSettings
 from hierarchical_reasoning.values.assembly import encoder_name
 from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates
 from hierarchical_reasoning.verifiers import Verifier
+from hierarchical_reasoning.wording import counted
 from taxonomy.atomic import file_hash
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.config import RunConfig
+    from hierarchical_reasoning.problems import Problem
 
 _DRAWING_PLANNERS = ("model", "uniform", "markov", "untyped")
 _EMBEDDING_FRAMEWORKS = ("openai", "together", "vllm")
@@ -100,23 +104,37 @@ def check_path_reward(config: RunConfig, verifier: Verifier) -> None:
         )
 
 
-def value_head_settings(config: RunConfig) -> dict[str, str]:
-    """What stands, in the settings of a run, for the file of the value head that it begins with.
+def check_value_head(
+    config: RunConfig, problems: Sequence[Problem]
+) -> tuple[Mapping[str, str], tuple[str, ...]]:
+    """What stands, in the settings of a run, for the file of the value head that it begins with; and what the user
+    should know of that head.
 
     Raises:
         ValueHeadError: it is none that can be read, or it learned from other vectors than it would see.
     """
     if config.value_head is None or not (config.values_answers or config.learns_values):
-        return {}
-    from hierarchical_reasoning.values.head_files import FILE, read_head
+        return {}, ()
+    from hierarchical_reasoning.values.head_files import FILE, digest_of, read_head_header
 
-    header, _ = read_head(config.value_head)
+    header = read_head_header(config.value_head)
     if header["encoder"] != (sees := encoder_name(config)):
         raise ValueHeadError(
             f"--value_head {config.value_head} learned from {header['encoder']}, and here it would see {sees}; give "
             f"{_flags_for(header['encoder'])}, or another head"
         )
-    return {"value_head_sha256": file_hash(config.value_head / FILE)}
+    learned_from = set(header["problems"])
+    seen = sum(digest_of(problem) in learned_from for problem in problems)
+    notes = () if not seen else (_seen_before(config.value_head, seen, len(problems)),)
+    return {"value_head_sha256": file_hash(config.value_head / FILE)}, notes
+
+
+def _seen_before(head: Path, seen: int, n: int) -> str:
+    which = "all" if seen == n else f"{seen} of the"
+    return (
+        f"SEEN: --value_head {head} was fitted to {which} {counted(n, 'problem')} here, so what it chooses for them "
+        "is no result that holds for others"
+    )
 
 
 def _flags_for(encoder: str) -> str:

@@ -86,7 +86,7 @@ async def fit(
     head.temperature = best_temperature(logits_MN, rewards_N[apart_N])
     came = rewards_N[apart_N].tolist()
     return Fitted(
-        estimator=LearnedValue.of(encoder, head, pairs),
+        estimator=LearnedValue.of(encoder, head, pairs, [place.problem for place in places]),
         rounds=rounds,
         temperature=head.temperature,
         before=Calibration.of(sigmoid(logits_MN).mean(axis=0).tolist(), came),

@@ -1,11 +1,13 @@
 """A value head as a file: safetensors, with the rest as JSON in its metadata. Nothing in it can run code.
 
 It holds the networks and the pairs that they learned from, so that one that is read goes on as if it had never been
-written; and the vector of a fixed place, by which it is known that an encoder makes the vectors that it learned from.
+written; the vector of a fixed place, by which it is known that an encoder makes the vectors that it learned from; and
+which problems it learned from, since what it says of these tells nothing of others.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +28,14 @@ if TYPE_CHECKING:
     from hierarchical_reasoning.values.encoders.base import Vectors
 
 FILE = "value_head.safetensors"
-VERSION = 1
+VERSION = 2
 PROBE = Place(Problem("probe", "What is 12 + 30?", None, None, {}), ("12 + 30 = 42.",))
 _TOLERANCE = 0.1
 """By how much of its length the probe's vector may differ: more than half precision makes, so weights that differ by
 less go unnoticed."""
 _HEADER = "value_head"
+_DIGEST_DIGITS = 16
+_IN_HEADER = frozenset({"encoder", "n_calls", "n_seen", "problems", "settings", "temperature"})
 
 
 def write_head(folder: Path, header: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -48,8 +52,22 @@ def write_head(folder: Path, header: Mapping[str, Any], tensors: Mapping[str, ND
         ) from error
 
 
+def digest_of(problem: Problem) -> str:
+    """By what a head knows a problem again."""
+    return hashlib.sha256(problem.text.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_DIGITS]
+
+
 def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Header and tensors. Raises ValueHeadError where there are none that can be read."""
+    return _read(folder, with_tensors=True)
+
+
+def read_head_header(folder: Path) -> dict[str, Any]:
+    """What stands beside the tensors. Raises as `read_head`."""
+    return _read(folder, with_tensors=False)[0]
+
+
+def _read(folder: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     path = folder / FILE
     if folder.is_file():
         raise ValueHeadError(f"{folder} is a file; give the folder that it is in (--value_head)")
@@ -58,13 +76,18 @@ def read_head(folder: Path) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with safe_open(path, framework="numpy") as file:
             header = json.loads((file.metadata() or {})[_HEADER])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            names = file.keys() if with_tensors else ()
+            tensors = {name: file.get_tensor(name) for name in names}
         version = header["version"]
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueHeadError(f"{path} is no value head that can be read: {error!r} (--value_head)") from error
     if version != VERSION:
         raise ValueHeadError(
-            f"{path} has the version {version!r}; version {VERSION} can be read (--value_head)"
+            f"{path} has the version {version!r}; version {VERSION} can be read, so fit it again (--value_head)"
+        )
+    if missing := sorted(_IN_HEADER - header.keys()):
+        raise ValueHeadError(
+            f"{path} is no value head that can be read: it has no {missing[0]} (--value_head)"
         )
     return header, tensors
 

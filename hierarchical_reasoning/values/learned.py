@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from hierarchical_reasoning.errors import ValueHeadError
 from hierarchical_reasoning.values.base import UNKNOWN, Estimate, Place, check_rewards
 from hierarchical_reasoning.values.calibration import Calibration
 from hierarchical_reasoning.values.head import ValueHead
-from hierarchical_reasoning.values.head_files import PROBE, check_encoder, read_head, write_head
+from hierarchical_reasoning.values.head_files import PROBE, check_encoder, digest_of, read_head, write_head
 from hierarchical_reasoning.values.pairs import LEAST_PAIRS, Pairs
 from hierarchical_reasoning.values.predictions import Predictions
 from hierarchical_reasoning.values.settings import HeadSettings
@@ -28,6 +28,7 @@ from hierarchical_reasoning.values.settings import HeadSettings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from hierarchical_reasoning.problems import Problem
     from hierarchical_reasoning.values.encoders.base import Encoder, Vectors
 
 _VECTORS_KEPT = 4096
@@ -38,12 +39,15 @@ _UNTRAINED = (
 
 
 class LearnedValue:
-    """A `ValueEstimator` that learns online. All that grows with use is bounded, and so is what a call costs."""
+    """A `ValueEstimator` that learns online. What a call costs is bounded, and so is all that grows with use, apart
+    from the names of the problems that it learned from."""
 
     def __init__(self, encoder: Encoder, settings: HeadSettings | None = None) -> None:
         self.encoder = encoder
         self.settings = settings or HeadSettings()
         self.notes: list[str] = []
+        self.problems: frozenset[str] = frozenset()
+        """Digests (`head_files.digest_of`) of those that it learned from."""
         self._head: ValueHead | None = None
         """None until the width of the vectors is known."""
         self._pairs = Pairs(self.settings)
@@ -67,15 +71,17 @@ class LearnedValue:
         return self._predictions.calibration
 
     @classmethod
-    def of(cls, encoder: Encoder, head: ValueHead, pairs: Pairs) -> LearnedValue:
+    def of(cls, encoder: Encoder, head: ValueHead, pairs: Pairs, problems: Iterable[Problem]) -> LearnedValue:
         """One that goes on from a head whose weights come from elsewhere.
 
         Args:
             pairs: what it learns from besides those that are to come; the head's statistics are of these.
+            problems: that the weights were made or chosen by.
         """
         head.anchor()
         made = cls(encoder, head.settings)
         made._head, made._pairs = head, pairs
+        made._remember(problems)
         return made
 
     def copy(self) -> LearnedValue:
@@ -85,6 +91,7 @@ class LearnedValue:
         other._pairs = self._pairs.copy()
         other._predictions = self._predictions.copy()
         other._vectors.update(self._vectors)
+        other.problems = self.problems
         return other
 
     async def estimate(self, places: Sequence[Place], encoder: Encoder | None = None) -> list[Estimate]:
@@ -126,6 +133,7 @@ class LearnedValue:
         async with self._one_at_a_time:
             vectors = await self._encoded(places)
             await asyncio.to_thread(self._learn, vectors, np.array(rewards, dtype=np.float64))
+            self._remember(place.problem for place in places)
 
     async def save(self, folder: Path) -> None:
         """Write it into `folder`, with the pairs that it learned from.
@@ -145,6 +153,7 @@ class LearnedValue:
             "temperature": self._head.temperature,
             "n_calls": self._head.n_calls,
             "n_seen": self._pairs.n_seen,
+            "problems": sorted(self.problems),
         }
         tensors: dict[str, NDArray[Any]] = {"probe": (await self.encoder.encode([PROBE]))[0]}
         for part, own in self._parts().items():
@@ -165,6 +174,7 @@ class LearnedValue:
             read._head = ValueHead(len(known), read.settings)
             read._head.temperature, read._head.n_calls = header["temperature"], header["n_calls"]
             read._pairs.n_seen = header["n_seen"]
+            read.problems = frozenset(header["problems"])
             for part, own in read._parts().items():
                 own.load_tensors(_of_part(tensors, part))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -173,6 +183,9 @@ class LearnedValue:
             ) from error
         check_encoder(folder, header, known, encoder.name, (await encoder.encode([PROBE]))[0])
         return read
+
+    def _remember(self, problems: Iterable[Problem]) -> None:
+        self.problems |= {digest_of(problem) for problem in problems}
 
     def _parts(self) -> dict[str, ValueHead | Pairs | Predictions]:
         """By name, what has tensors."""

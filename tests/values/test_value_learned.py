@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from hierarchical_reasoning.errors import ConfigError, OutputError, ValueHeadError
 from hierarchical_reasoning.values import HEAD_KINDS, UNKNOWN, Estimate, HeadKind, HeadSettings
-from hierarchical_reasoning.values.head_files import FILE
+from hierarchical_reasoning.values.head_files import FILE, VERSION, digest_of
 from hierarchical_reasoning.values.learned import LearnedValue
 
 SMALL = {"hidden_size": 32, "n_models": 3, "n_bootstrap": 3}
@@ -145,6 +145,20 @@ async def test_what_is_read_goes_on_as_if_it_had_never_been_written(kind: HeadKi
     assert await read.estimate(places) == await value.estimate(places)
 
 
+async def test_it_remembers_the_problems_that_it_learned_from(tmp_path: Path) -> None:
+    value = LearnedValue(ReadsNumbers(), HeadSettings(**SMALL))  # type: ignore[arg-type]
+    places, rewards = exclusive_or(60, seed=2, n_problems=60)
+    await value.learn(places[:50], rewards[:50])
+    await value.estimate(places)
+    learned_from = {digest_of(place.problem) for place in places[:50]}
+    assert value.problems == value.copy().problems == learned_from
+    await value.save(tmp_path)
+    read = await LearnedValue.load(tmp_path, ReadsNumbers())
+    await read.learn(places[50:], rewards[50:])
+    assert value.problems == learned_from
+    assert read.problems == {digest_of(place.problem) for place in places}
+
+
 async def test_wide_vectors_are_projected_and_their_file_keeps_how(tmp_path: Path) -> None:
     encoder = ReadsNumbers(width=700)
     value = LearnedValue(encoder, HeadSettings(**SMALL))  # type: ignore[arg-type]
@@ -186,9 +200,13 @@ async def test_what_is_no_head_is_refused(tmp_path: Path) -> None:
     save_file(tensors, tmp_path / FILE, metadata={"value_head": json.dumps(header)})
     with pytest.raises(ValueHeadError, match="version 99"):
         await LearnedValue.load(tmp_path, ReadsNumbers())
+    save_file(tensors, tmp_path / FILE, metadata={"value_head": json.dumps({"version": VERSION})})
+    with pytest.raises(ValueHeadError, match="it has no encoder"):
+        await LearnedValue.load(tmp_path, ReadsNumbers())
     header = {
-        "version": 1,
+        "version": VERSION,
         "encoder": "numbers",
+        "problems": [],
         "settings": {},
         "temperature": 1.0,
         "n_calls": 1,

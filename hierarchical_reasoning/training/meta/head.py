@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch.func import functional_call
 from torch.nn import functional
 
+from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.training.meta.config import MetaConfig
 from hierarchical_reasoning.training.meta.families import FamilyProblems
 from hierarchical_reasoning.training.meta.learner import Parameters
@@ -45,8 +46,10 @@ class _Seen:
 class Head(Subject):
     """A `Subject`; see `gather`."""
 
-    def __init__(self, encoder: Encoder, head: ValueHead, pairs: Pairs) -> None:
-        self._encoder, self._head, self._pairs = encoder, head, pairs
+    def __init__(
+        self, encoder: Encoder, head: ValueHead, pairs: Pairs, trained_on: Sequence[Problem]
+    ) -> None:
+        self._encoder, self._head, self._pairs, self._trained_on = encoder, head, pairs, trained_on
         self._ids: dict[str, list[str]] = {}
         self._seen: dict[str, _Seen] = {}
         self._test_ids: list[str] = []
@@ -84,24 +87,22 @@ class Head(Subject):
                 what="an answer with a line to learn from",
             )
         trained_on = [
-            found[problem.id]
-            for members in problems.train.values()
-            for problem in members
-            if problem.id in found
+            problem for members in problems.train.values() for problem in members if problem.id in found
         ]
+        taught = [found[problem.id] for problem in trained_on]
         settings = HeadSettings(
             n_models=config.n_models,
             hidden_size=config.hidden_size,
             n_layers=config.n_layers,
-            max_pairs=max(HeadSettings().max_pairs, sum(len(rewards_N) for _, rewards_N in trained_on)),
+            max_pairs=max(HeadSettings().max_pairs, sum(len(rewards_N) for _, rewards_N in taught)),
             seed=config.seed,
         )
         pairs = Pairs(settings)
-        for vectors, rewards_N in trained_on:
+        for vectors, rewards_N in taught:
             pairs.add(vectors, rewards_N)
         head = ValueHead(pairs.vectors.shape[1], settings)
         head.learn(pairs, n_steps=0)  # the statistics alone
-        made = cls(encoder, head, pairs)
+        made = cls(encoder, head, pairs, trained_on)
         made._seen = {
             problem_id: _Seen(head.inputs(vectors), torch.from_numpy(rewards))
             for problem_id, (vectors, rewards) in found.items()
@@ -142,7 +143,8 @@ class Head(Subject):
     async def save(self, folder: Path, parameters: Parameters) -> None:
         head = self._head.copy()
         head.networks.load_state_dict(dict(parameters))
-        await LearnedValue.of(self._encoder, head, self._pairs.copy()).save(folder)
+        learned = LearnedValue.of(self._encoder, head, self._pairs.copy(), self._trained_on)
+        await learned.save(folder)
 
     def _logits(
         self, parameters: Parameters, problem_ids: Sequence[str]

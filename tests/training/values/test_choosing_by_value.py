@@ -15,7 +15,7 @@ from careful_and_rough import SAMPLES, reply, sampled
 from click.testing import CliRunner, Result
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
-from scripted_run import config_for, number_of, run_with, what_was_said
+from scripted_run import config_for, number_of, run_with, what_was_said, write_problems
 
 from hierarchical_reasoning.assembly import assemble
 from hierarchical_reasoning.cli.main import main
@@ -247,6 +247,28 @@ def test_an_answer_that_cannot_be_valued_counts_all_the_same(
     assert summary.sampling.valued.not_valued == 3
     notes = [entry.notes for entry in finished.results.results if entry.notes]
     assert notes == [("not valued: ContextLengthError: the text is too long (--value_head)",)] * 3
+
+
+def test_problems_that_the_head_was_fitted_to_are_told(tmp_path: Path) -> None:
+    """Not those that it was measured by, which it knows as little as new ones."""
+    known = sampled(tmp_path)
+    write_problems(tmp_path / "problems.jsonl", 40)
+    for share, fitted in ((0.0, 30), (0.2, 24)):
+        head = tmp_path / f"{share:g}"
+        told = command(
+            *("train", "values", known, "--output_dir", head, "--value_features", "words"),
+            *("--n_members", 2, "--test_share", share),
+        )
+        assert told.exit_code == 0, told.output
+        run = assemble(config_for(tmp_path, value_head=head, value_features="words", samples=2, n_rows=40))
+        assert [note for note in run.notes if note.startswith("SEEN")] == [
+            f"SEEN: --value_head {head} was fitted to {fitted} of the 40 problems here, so what it chooses for them is "
+            "no result that holds for others"
+        ]
+    config = config_for(tmp_path, value_head=tmp_path / "0", value_features="words", samples=2, n_rows=3)
+    assert "was fitted to all 3 problems here" in " ".join(assemble(config).notes)
+    new = {"value_head": tmp_path / "0", "value_features": "words", "samples": 2, "sample_id": ("p35", "p36")}
+    assert not any("SEEN" in note for note in assemble(config_for(tmp_path, **new)).notes)
 
 
 def test_one_sample_leaves_nothing_to_choose_and_that_is_said(tmp_path: Path, head: Path) -> None:
