@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# A process a core, each with one thread: what tests compute is small, and they start many processes. In the order of
-# folders: otherwise the files with the fewest tests come last, and these are the slowest.
+# As many processes as tests/conftest.py says, each with one thread: what tests compute is small, and they start many
+# processes. In the order of folders: otherwise the files with the fewest tests come last, and these are the slowest.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 VLLM_VENV := .venv-vllm

@@ -24,6 +24,12 @@ settings.register_profile(
 settings.load_profile("shared machine")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For ``-n auto``: one more than there are cores, since many tests wait for servers, and for processes to end."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect

@@ -73,7 +73,7 @@ def _here(option: click.Parameter) -> click.Parameter:
 @_study(
     "--arms",
     multiple=True,
-    help="vanilla, untyped, levels such as 3, 0-6 or levels (all), maj@8, with commas between them.",
+    help="vanilla, untyped, levels such as 3, 0-6 or levels (all), maj@8, best@8, with commas between them.",
 )
 @_study(
     "--config",

@@ -7,19 +7,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from hierarchical_reasoning.compare.plan import ArmPlan
+from hierarchical_reasoning.compare.plan import ArmPlan, best_name
 from hierarchical_reasoning.compare.shared_settings import OF_THE_STUDY, OF_THOUGHTS
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.reasoning_config import MODEL_SETTINGS
+from hierarchical_reasoning.search.settings import OF_VALUE_HEAD
 
 VANILLA = "vanilla"
 NAMES = (
-    "vanilla, untyped, a level such as 3, levels from to such as 0-6, levels (all of the taxonomy), and maj@K, the "
-    "majority vote of K vanilla samples"
+    "vanilla, untyped, a level such as 3, levels from to such as 0-6, levels (all of the taxonomy), maj@K, the "
+    "majority vote of K vanilla samples, and best@K, the one of K vanilla samples that a value head values most"
 )
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,79}")
 _MAJORITY = re.compile(r"maj@(\d+)")
+_BEST = re.compile(r"best@(\d+)")
 _OF_A_TWIN = re.compile(r"(.+\.)?maj@\d+")
 _LEVELS = re.compile(r"(\d+)-(\d+)")
 
@@ -40,8 +42,8 @@ def arms_named(names: Iterable[str], levels: Sequence[int]) -> list[ArmPlan]:
 
 
 def arm_of(name: str, settings: Mapping[str, Any], levels: Sequence[int]) -> ArmPlan:
-    """An arm with settings of its own: those of `RunConfig`, `level` for `label_level`, and `votes`, which makes it a
-    majority vote of so many vanilla samples.
+    """An arm with settings of its own: those of `RunConfig`, `level` for `label_level`, `votes`, which makes it a
+    majority vote of so many vanilla samples, and `best_of`, with which a value head chooses among so many of its own.
 
     Raises:
         ConfigError: a setting does not exist, or is not the arm's to have.
@@ -51,26 +53,20 @@ def arm_of(name: str, settings: Mapping[str, Any], levels: Sequence[int]) -> Arm
         if "label_level" in given:
             raise ConfigError(f"arm {name}: level and label_level are the same; give one of them")
         given["label_level"] = given.pop("level")
-    votes = given.pop("votes", 1)
-    if not isinstance(votes, int) or isinstance(votes, bool) or votes < 1:
-        raise ConfigError(f"arm {name}: votes is {votes!r}; it must be a whole number of 1 or more")
+    votes, best_of = _whole(name, given, "votes"), _whole(name, given, "best_of")
+    if votes > 1 and best_of > 1:
+        raise ConfigError(f"arm {name}: votes and best_of are two ways to choose; give one of them")
     if votes > 1:
         given.setdefault("vanilla_baseline", True)
         if given["vanilla_baseline"] is not True:
             raise ConfigError(f"arm {name}: votes are taken over vanilla samples; leave vanilla_baseline out")
-    if _OF_A_TWIN.fullmatch(name) and (name, given) != (f"maj@{votes}", {"vanilla_baseline": True}):
-        raise ConfigError(
-            f"arm {name}: compute-matched baselines have such names, as majority votes of K samples; give it another"
-        )
-    known = set(RunConfig.model_fields) - OF_THE_STUDY
-    for key in given:
-        if key in OF_THE_STUDY:
-            raise ConfigError(f"arm {name}: {key} is the same for all arms; set it for the whole study")
-        if key not in known:
-            raise ConfigError(f"arm {name}: {key!r} is no setting{nearest(key, {*known, 'level', 'votes'})}")
+    _check_meaning(name, given, votes=votes, best_of=best_of)
+    _check_settings(name, given)
     level = given.get("label_level")
     if isinstance(level, int) and level not in levels and "tree_model_path" not in given:
         raise _no_level(name, level, levels)
+    if best_of > 1:
+        return ArmPlan(name=name, settings=given, votes=best_of, chosen_by="value")
     return ArmPlan(name=name, settings=given, votes=votes)
 
 
@@ -89,7 +85,7 @@ def check_names(arms: Sequence[ArmPlan]) -> None:
 def with_baselines(
     arms: Sequence[ArmPlan], *, matched: bool, existing: Sequence[ArmPlan] = ()
 ) -> list[ArmPlan]:
-    """The arms, each that votes with the arm whose samples vote, and the vanilla arms that others are measured by.
+    """The arms, majority votes with the arm whose samples vote, and the vanilla arms that others are measured by.
 
     Args:
         matched: every arm needs the vanilla one of its model.
@@ -100,7 +96,7 @@ def with_baselines(
     for arm in (*existing, *arms):
         is_vanilla = arm.settings.get("vanilla_baseline") is True
         measured = matched or (has_vanilla and not arm.settings.keys().isdisjoint(MODEL_SETTINGS))
-        if arm.votes == 1 and (is_vanilla or not measured):
+        if not arm.is_vote and ((is_vanilla and arm.votes == 1) or not measured):
             continue
         if vanilla_of(arm, [*found, *arms]) is None:
             found.append(_implied(arm, {one.name for one in (*found, *arms)}))
@@ -108,7 +104,7 @@ def with_baselines(
     complete = [*implied, *arms]
     return [
         arm.model_copy(update={"of": _name_of(vanilla_of(arm, [*existing, *complete]))})
-        if arm.votes > 1
+        if arm.is_vote
         else arm
         for arm in complete
     ]
@@ -129,6 +125,31 @@ def nearest(key: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def _check_meaning(name: str, settings: Mapping[str, Any], *, votes: int, best_of: int) -> None:
+    """Some names say what the arm is."""
+    if _OF_A_TWIN.fullmatch(name) and (name, settings) != (f"maj@{votes}", {"vanilla_baseline": True}):
+        raise ConfigError(
+            f"arm {name}: compute-matched baselines have such names, as majority votes of K samples; give it another"
+        )
+    if _BEST.fullmatch(name):
+        plain = {key: value for key, value in settings.items() if key not in OF_VALUE_HEAD}
+        if (name, plain) != (best_name(best_of), {"vanilla_baseline": True}):
+            raise ConfigError(
+                f"arm {name}: the best of K vanilla samples has such a name (best_of: K, vanilla_baseline: true); give "
+                "it another"
+            )
+
+
+def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
+    known = set(RunConfig.model_fields) - OF_THE_STUDY
+    for key in settings:
+        if key in OF_THE_STUDY:
+            raise ConfigError(f"arm {name}: {key} is the same for all arms; set it for the whole study")
+        if key not in known:
+            near = nearest(key, {*known, "level", "votes", "best_of"})
+            raise ConfigError(f"arm {name}: {key!r} is no setting{near}")
+
+
 def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
     if name == VANILLA:
         yield ArmPlan(name=VANILLA, settings={"vanilla_baseline": True})
@@ -138,6 +159,11 @@ def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
         if int(match[1]) < 2:
             raise ConfigError(f"arm {name}: a majority vote needs 2 samples or more, as in maj@8")
         yield ArmPlan(name=f"maj@{int(match[1])}", settings={"vanilla_baseline": True}, votes=int(match[1]))
+    elif match := _BEST.fullmatch(name):
+        if (votes := int(match[1])) < 2:
+            raise ConfigError(f"arm {name}: a choice needs 2 samples or more, as in best@8")
+        settings = {"vanilla_baseline": True}
+        yield ArmPlan(name=best_name(votes), settings=settings, votes=votes, chosen_by="value")
     elif name == "levels" or name.isdecimal() or _LEVELS.fullmatch(name):
         for level in _levels_named(name, levels):
             yield ArmPlan(name=str(level), settings={"label_level": level})
@@ -145,6 +171,14 @@ def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
         raise ConfigError(
             f"--arms: there is no arm {name!r}; there are {NAMES}; others go into a file for --config"
         )
+
+
+def _whole(name: str, given: dict[str, Any], key: str) -> int:
+    """Take the number out of the settings; 1 where there is none."""
+    value = given.pop(key, 1)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"arm {name}: {key} is {value!r}; it must be a whole number of 1 or more")
+    return value
 
 
 def _levels_named(name: str, levels: Sequence[int]) -> Sequence[int]:

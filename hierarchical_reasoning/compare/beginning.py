@@ -189,7 +189,7 @@ def _mistake(error: ErrorDetails, arm: str | None) -> str:
 
 
 def _told(arm: ArmPlan) -> tuple[object, ...]:
-    return arm.settings, arm.votes, arm.of
+    return arm.settings, arm.votes, arm.chosen_by, arm.of
 
 
 def _checked_settings(plan: StudyPlan, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,9 +244,12 @@ def _checked(plan: StudyPlan) -> StudyPlan:
     voting = [arm for arm in plan.arms if arm.votes > 1 and plan.config(arm).temperature == 0]
     if voting:
         raise ConfigError(
-            f"arm {voting[0].name}: with --temperature 0 all samples of a problem are the same, so that nothing is "
-            "voted on; give a --temperature above 0"
+            f"arm {voting[0].name}: with --temperature 0 all samples of a problem are the same, so that there is "
+            "nothing to choose from; give a --temperature above 0"
         )
+    for arm in plan.arms:
+        if arm.chosen_by == "value":
+            _check_choice(arm, plan.config(arm))
     cold = [arm for arm in plan.arms if plan.config(arm).temperature == 0 and plan.kind(arm) != "vanilla"]
     if plan.matched and cold:
         raise ConfigError(
@@ -254,6 +257,19 @@ def _checked(plan: StudyPlan) -> StudyPlan:
             "are the same, so that nothing is voted on; give a --temperature above 0, or --no_matched"
         )
     return plan
+
+
+def _check_choice(arm: ArmPlan, config: RunConfig) -> None:
+    if config.search is not None:
+        raise ConfigError(
+            f"arm {arm.name}: best_of chooses among samples, and a search ({config.search}) has a tree instead; leave "
+            "one of them out"
+        )
+    if config.value_head is None:
+        raise ConfigError(
+            f"arm {arm.name}: what is chosen is what a value head values most; give one with --value_head, or "
+            "value_head of the arm (hierarchical-reasoning train values fits one)"
+        )
 
 
 def _check_arms(plan: StudyPlan, arms: Sequence[ArmPlan]) -> tuple[StudyProblems, list[str]]:
@@ -269,7 +285,9 @@ def _check_arms(plan: StudyPlan, arms: Sequence[ArmPlan]) -> tuple[StudyProblems
         for note in run.notes:
             notes.setdefault(note, []).append(arm.name)
         if plan.common.value_head is not None and config.search is None and config.value_head is None:
-            notes.setdefault("--value_head has no effect with no --search", []).append(arm.name)
+            notes.setdefault("--value_head has no effect with neither search nor best_of", []).append(
+                arm.name
+            )
     assert run is not None, "a study has an arm"
     found = StudyProblems(
         sha256=run.problems.sha256, problems=tuple(_problem(problem) for problem in run.problems.problems)

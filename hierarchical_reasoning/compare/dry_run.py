@@ -60,9 +60,9 @@ async def estimate_study(plan: StudyPlan, arms: Sequence[ArmPlan] | None = None)
             estimates[arm.run] = await estimate(plan.config(runs).model_copy(update={"samples": 1}))
             notes |= dict.fromkeys(estimates[arm.run].notes)
             n = estimates[arm.run].n_problems
-        wanted = plan.samples * arm.votes
-        new = max(0, wanted - made.get(arm.run, 0))
-        made[arm.run] = max(wanted, made.get(arm.run, 0))
+        wanted, samples_of = plan.samples * arm.votes, _samples_of(plan, arm)
+        new = max(0, wanted - made.get(samples_of, 0))
+        made[samples_of] = max(wanted, made.get(samples_of, 0))
         found.append(ArmEstimate(arm.name, _times(estimates[arm.run].total or NOTHING_SPENT, new)))
     twins = await _twins(plan, counted, estimates, made)
     ordered = {one.name: one for one in found}
@@ -71,6 +71,13 @@ async def estimate_study(plan: StudyPlan, arms: Sequence[ArmPlan] | None = None)
             None
         )
     return StudyEstimate(n, (*(ordered[arm.name] for arm in counted), *twins), tuple(notes))
+
+
+def _samples_of(plan: StudyPlan, arm: ArmPlan) -> str:
+    """The arm that makes the samples, or whose replies the cache has for them."""
+    config = plan.config(arm)
+    vanilla = vanilla_of(arm, plan.arms) if config.vanilla_baseline and not config.no_cache else None
+    return arm.run if vanilla is None else vanilla.name
 
 
 async def _twins(
@@ -84,7 +91,7 @@ async def _twins(
             continue
         if vanilla.name not in estimates:
             estimates[vanilla.name] = await estimate(plan.config(vanilla).model_copy(update={"samples": 1}))
-        ours = _spent(estimates[arm.name].total, plan.matched_by)
+        ours = arm.votes * _spent(estimates[arm.name].total, plan.matched_by)
         theirs = _spent(estimates[vanilla.name].total, plan.matched_by)
         votes = min(plan.most_votes, math.ceil(ours / theirs)) if theirs else 1
         needed[vanilla.name] = max(needed.get(vanilla.name, 0), plan.samples * votes)

@@ -2,8 +2,9 @@
 
 More tokens alone may explain a gain. So an arm that took T on a problem, on average, where one vanilla sample takes t,
 is compared with the majority vote of k = ceil(T / t) vanilla samples: rounded up, which favours the baseline. T and t
-are means over the problems that both finished without an error. An arm's k is chosen once, when the arm and the vanilla
-samples beside it are complete, and stays.
+are means over the problems that both finished without an error. Where a value head chooses among vanilla samples, t is
+the mean of these, so that k is how many they are, or more where the head takes tokens too. An arm's k is chosen once,
+when the arm and the vanilla samples beside it are complete, and stays.
 
 The unit is `StudyPlan.matched_by`. Tokens of prompts and replies are counted as a server bills them without a discount:
 those that a prefix cache served are among them, so a trace of many calls counts its beginning with each. How many a
@@ -33,6 +34,7 @@ from hierarchical_reasoning.compare.plan import (
     write_record,
 )
 from hierarchical_reasoning.results.records import NOTHING_SPENT, ResultEntry
+from hierarchical_reasoning.values.encoders.served import ROLE as VALUE_HEAD
 
 ROUNDING = 1e-9
 """A ratio that is this near to a whole number is that number."""
@@ -150,19 +152,22 @@ def _match(
 ) -> Match | None:
     """None as long as not everything is there."""
     vanilla = _vanilla(plan, arm)
-    keys = [[(problem.id, sample) for sample in range(plan.samples)] for problem in problems]
     of_arm, of_vanilla = ArmJournals(files, arm.name), ArmJournals(files, vanilla.name)
-    if any(key not in of_arm.outcomes or key not in of_vanilla.outcomes for one in keys for key in one):
+    unit, are_vanilla = plan.matched_by, plan.config(arm).vanilla_baseline
+    arm_spent, vanilla_spent, n = 0, 0.0, 0
+    if not (_has(of_arm, problems, plan.samples * arm.votes) and _has(of_vanilla, problems, plan.samples)):
         return None
-    arm_spent = vanilla_spent = n = 0
-    for one in keys:
-        ours = [of_arm.entry(key) for key in one]
-        theirs = [of_vanilla.entry(key) for key in one]
-        both = [entry for entry in (*ours, *theirs) if entry is not None and entry.error is None]
-        if len(both) == 2 * len(one):
+    for problem in problems:
+        ours = _finished(of_arm, problem, plan.samples * arm.votes)
+        theirs = _finished(of_vanilla, problem, plan.samples)
+        if ours and theirs:
             n += 1
-            arm_spent += sum(spent(entry, plan.matched_by) for entry in ours if entry is not None)
-            vanilla_spent += sum(spent(entry, plan.matched_by) for entry in theirs if entry is not None)
+            arm_spent += sum(spent(entry, unit) for entry in ours)
+            vanilla_spent += (
+                sum(spent(_unvalued(entry), unit) for entry in ours) / arm.votes
+                if are_vanilla
+                else sum(spent(entry, unit) for entry in theirs)
+            )
     if not vanilla_spent:
         reason = f"no problem was finished without an error by both {arm.name} and {vanilla.name}"
         return Match(votes=None, twin=None, reason=reason)
@@ -175,6 +180,24 @@ def _match(
         )
         return Match(votes=votes, twin=None, reason=reason, **measured)
     return Match(votes=votes, twin=_twin_name(plan, vanilla, votes), **measured)
+
+
+def _has(journals: ArmJournals, problems: Sequence[StudyProblem], samples: int) -> bool:
+    made = journals.outcomes
+    return all((problem.id, sample) in made for problem in problems for sample in range(samples))
+
+
+def _finished(journals: ArmJournals, problem: StudyProblem, samples: int) -> list[ResultEntry]:
+    """The entries of a problem; none where one ended in an error."""
+    entries = [journals.entry((problem.id, sample)) for sample in range(samples)]
+    finished = [entry for entry in entries if entry is not None and entry.error is None]
+    return finished if len(finished) == samples else []
+
+
+def _unvalued(entry: ResultEntry) -> ResultEntry:
+    """The entry without what its value took."""
+    usage = {role: used for role, used in entry.usage.items() if role != VALUE_HEAD}
+    return entry.model_copy(update={"usage": usage})
 
 
 def _twin_name(plan: StudyPlan, vanilla: ArmPlan, votes: int) -> str:

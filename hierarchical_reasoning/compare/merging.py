@@ -6,6 +6,7 @@ A merge asks no model and may be made at any time: what is owed then is left out
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from hierarchical_reasoning.compare.plan import (
 from hierarchical_reasoning.compare.record import StudyRecord, study_record
 from hierarchical_reasoning.compare.statistics import ArmOutcomes
 from hierarchical_reasoning.compare.summary import summary_markdown
-from hierarchical_reasoning.compare.voting import voted
+from hierarchical_reasoning.compare.voting import valued_most, voted
 from hierarchical_reasoning.compare.work import ShardRecord
 from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.reasoning_parts import no_examples
@@ -94,7 +95,7 @@ class _Merging:
         )
 
     def _entries(self, arm: ArmPlan, journals: ArmJournals) -> Iterator[ResultEntry]:
-        """What counts: an entry a problem and sample, or a vote for each."""
+        """What counts: an entry a problem and sample, or a choice for each."""
         seed = self._plan.common.seed
         ballot = self._run(arm).verifier.ballot
         for problem in self._problems:
@@ -107,7 +108,11 @@ class _Merging:
                 first = sample * arm.votes
                 voters = [journals.entry((problem.id, first + i)) for i in range(arm.votes)]
                 there = [entry for entry in voters if entry is not None]
-                if len(there) == arm.votes:
+                if len(there) < arm.votes:
+                    continue
+                if arm.chosen_by == "value":
+                    yield valued_most(there, number=sample)
+                else:
                     yield voted(there, number=sample, seed=seed, ballot=ballot)
 
     def _head(
@@ -118,12 +123,13 @@ class _Merging:
         assert header is not None, "there is a journal"
         samples = self._plan.samples
         keys = [(problem.id, sample) for problem in self._problems for sample in range(samples)]
+        made = {(problem.id, sample) for problem in self._problems for sample in range(samples * arm.votes)}
         searched = run.config.search is not None
         summary = summarize(
             entries(),
             plan=Plan(len(keys), samples, self._plan.common.seed, run.verifier.ballot),
-            superseded=journals.superseded(set(keys)) if arm.votes == 1 else (),
-            sessions=journals.sessions if arm.votes == 1 else None,
+            superseded=() if arm.is_vote else journals.superseded(made),
+            sessions=None if arm.is_vote else journals.sessions,
             trees=None
             if not searched
             else summarize_trees(
@@ -137,8 +143,10 @@ class _Merging:
             "notes": [*run.notes, *dict.fromkeys(note for shard in self._shards for note in shard.notes)],
             "arm": arm.name,
             "votes": arm.votes,
+            "chosen_by": arm.chosen_by,
         }
-        return results_head(run, summary, header, besides)
+        as_written = replace(run, config=run.config.model_copy(update={"samples": samples}))
+        return results_head(as_written, summary, header, besides)
 
     def _run(self, arm: ArmPlan) -> Run:
         if arm.run not in self._runs:

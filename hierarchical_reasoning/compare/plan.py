@@ -15,12 +15,14 @@ from hierarchical_reasoning.compare.layout import StudyFiles
 from hierarchical_reasoning.compare.shared_settings import OF_THOUGHTS
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError, JournalError, OutputError
+from hierarchical_reasoning.search.settings import OF_VALUE_HEAD
 from taxonomy.atomic import write_atomically
 
 Unit = Literal["tokens", "processed", "completion"]
 """What compute is measured by: `tokens` of prompts and replies; `processed`: the same without what a prefix cache
 served; `completion`: of replies."""
-Kind = Literal["vanilla", "majority", "level", "untyped", "search", "other"]
+Kind = Literal["vanilla", "majority", "best", "level", "untyped", "search", "other"]
+ChosenBy = Literal["majority", "value"]
 MOST_VOTES = 64
 VERSION: Literal[1] = 1
 
@@ -38,16 +40,28 @@ class ArmPlan(Record):
     settings: dict[str, Any] = Field(default_factory=dict)
     """Of `RunConfig`: where it differs from what all arms are told."""
     votes: int = Field(1, ge=1, le=10_000)
-    """Samples of which the majority's answer counts as one."""
+    """Samples of which one answer counts."""
+    chosen_by: ChosenBy = "majority"
+    """Which one: that of the majority, or the one that a value head values most."""
     of: str | None = None
     """The arm whose samples vote; None: this one has a run of its own."""
     implied: bool = False
     """Nobody asked for it; another arm is measured by it."""
 
     @property
+    def is_vote(self) -> bool:
+        """Whether its answers are the majority's among another arm's samples."""
+        return self.votes > 1 and self.chosen_by == "majority"
+
+    @property
     def run(self) -> str:
         """The arm in whose directory the journals are."""
         return self.of or self.name
+
+
+def best_name(votes: int) -> str:
+    """Of the arm whose answer is the one that a value head values most of so many vanilla samples."""
+    return f"best@{votes}"
 
 
 class StudyPlan(Record):
@@ -92,12 +106,15 @@ class StudyPlan(Record):
         )
 
     def config(self, arm: ArmPlan) -> RunConfig:
-        """What the arm's run is told; of an arm that votes, what the samples are told. The value head of all arms is
-        for those that search, since a study counts majorities."""
-        shared = self.settings
+        """What the arm's run is told; of an arm that chooses among samples, what these are told. The value head of all
+        arms is for those that search, and those that choose by it."""
+        shared, by_value = self.settings, arm.chosen_by == "value"
         if arm.settings.get("vanilla_baseline"):
-            shared = {name: value for name, value in shared.items() if name not in OF_THOUGHTS}
+            unknown = OF_THOUGHTS - (OF_VALUE_HEAD if by_value else frozenset())
+            shared = {name: value for name, value in shared.items() if name not in unknown}
         config = RunConfig(**shared | arm.settings)
+        if by_value:
+            return config.model_copy(update={"samples": config.samples * arm.votes})
         if config.values_answers and "value_head" not in arm.settings:
             return config.model_copy(update={"value_head": None})
         return config
@@ -106,7 +123,7 @@ class StudyPlan(Record):
         """What sort of arm it is."""
         config = self.config(arm)
         if arm.votes > 1:
-            return "majority"
+            return "best" if arm.chosen_by == "value" else "majority"
         if config.vanilla_baseline:
             return "vanilla"
         if config.search is not None:
@@ -124,6 +141,8 @@ class StudyPlan(Record):
             return (
                 f"majority of {arm.votes}" if arm.of == "vanilla" else f"majority of {arm.votes} of {arm.of}"
             )
+        if arm.name == best_name(arm.votes):
+            return f"best of {arm.votes}"
         return arm.name
 
 

@@ -52,7 +52,9 @@ def _arm(study: Study, arm: ArmInfo) -> ReportedArm:
         partial(study.entries, arm.name),
         label=arm.label,
         level=arm.level if arm.kind == "level" else None,
-        settings=told if arm.votes == 1 else {**told, "votes": str(arm.votes)},
+        settings=told
+        if arm.votes == 1
+        else {**told, "best_of" if arm.kind == "best" else "votes": str(arm.votes)},
     )
 
 

@@ -1,8 +1,9 @@
-"""The majority's answer of several samples, as an entry like any other.
+"""One answer of several samples, that of the majority or the one valued most, as an entry like any other.
 
 The vote is that of `results.sampling`: the most frequent answer wins, and a tie is drawn by seed and problem. An entry
 has the text of the first sample that gave the winning answer, and what all samples took together. Samples that ended in
-an error cast no vote; where all did, so did the vote.
+an error cast no vote; where all did, so did the vote. A choice by value, that of `results.sampling` too, is the answer
+valued most, and of several the first; samples without an answer, or that could not be valued, are not chosen.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from functools import reduce
 
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.results.records import ResultEntry, RoleUsage
-from hierarchical_reasoning.results.sampling import majority_vote
+from hierarchical_reasoning.results.sampling import best_of, majority_vote
 from hierarchical_reasoning.results.tally import add_usage
+from hierarchical_reasoning.wording import counted
 
 
 def voted(
@@ -34,23 +36,42 @@ def voted(
     ]
     drawn_by = f"{seed}/{problem_id}" if number == 0 else f"{seed}/{problem_id}/{number}"
     vote = majority_vote(answers, seed=drawn_by)
-    chosen = samples[vote.winner] if vote is not None else _without_answer(samples)
     if vote is None:
-        said = f"none of {len(samples)} samples gave an answer"
-    else:
-        tied = ", after a tie that was drawn" if vote.tied else ""
-        said = f"{vote.votes} of {vote.cast} answers among {len(samples)} samples{tied}"
+        return _together(
+            samples, None, number, f"majority vote: none of {len(samples)} samples gave an answer"
+        )
+    tied = ", after a tie that was drawn" if vote.tied else ""
+    said = f"majority vote: {vote.votes} of {vote.cast} answers among {len(samples)} samples{tied}"
+    return _together(samples, samples[vote.winner], number, said)
+
+
+def valued_most(samples: Sequence[ResultEntry], *, number: int) -> ResultEntry:
+    """The entry of a choice by value; arguments as of `voted`."""
+    values = [None if one.error is not None or one.extracted_answer is None else one.value for one in samples]
+    best = best_of(values)
+    if best is None:
+        return _together(samples, None, number, f"choice by value: none of {len(samples)} answers was valued")
+    n_valued = sum(value is not None for value in values)
+    said = f"choice by value: {best[1]:.3f}, the highest of {n_valued} values among {len(samples)} samples"
+    return _together(samples, samples[best[0]], number, said)
+
+
+def _together(
+    samples: Sequence[ResultEntry], chosen: ResultEntry | None, number: int, said: str
+) -> ResultEntry:
+    """The chosen sample's entry, with what all took; where none is chosen, that of the first which was finished."""
+    shown = chosen or _without_answer(samples)
     usage: dict[str, RoleUsage] = {}
     for one in samples:
         add_usage(usage, one.usage)
     errors = sum(one.error is not None for one in samples)
-    notes = [f"majority vote: {said}", *([f"{errors} samples ended in an error"] if errors else [])]
-    return chosen.model_copy(
+    notes = [said, *([f"{counted(errors, 'sample')} ended in an error"] if errors else [])]
+    return shown.model_copy(
         update={
             "sample": number,
             "usage": usage,
             "seconds": reduce(lambda total, one: total + one.seconds, samples, 0.0),
-            "notes": (*notes, *chosen.notes),
+            "notes": (*notes, *shown.notes),
         }
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hierarchical_reasoning.errors import ConfigError, ValueHeadError
-from hierarchical_reasoning.search.settings import LEARNED, SearchSettings
+from hierarchical_reasoning.search.settings import LEARNED, OF_VALUE_HEAD, SearchSettings
 from hierarchical_reasoning.values.assembly import encoder_name
 from hierarchical_reasoning.values.encoders import HashedWords, HiddenStates
 from hierarchical_reasoning.verifiers import Verifier
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 _DRAWING_PLANNERS = ("model", "uniform", "markov", "untyped")
 _EMBEDDING_FRAMEWORKS = ("openai", "together", "vllm")
-_VALUE_HEAD = frozenset({"value_head", "value_features", "embedding_model_name"})
 
 
 def check_search(config: RunConfig, mode: str) -> None:
@@ -149,7 +148,7 @@ def _flags_for(encoder: str) -> str:
 def unused_search_settings(config: RunConfig) -> set[str]:
     """The settings of a search that have no effect, or, with one, the setting that it stands in for."""
     if config.search is None:
-        return set(SearchSettings.model_fields) - (_VALUE_HEAD if config.values_answers else set())
+        return set(SearchSettings.model_fields) - (OF_VALUE_HEAD if config.values_answers else set())
     unused = {"max_reasoning_steps"}
     if config.planner == "untyped":
         unused.add("repeat_types")
@@ -158,7 +157,7 @@ def unused_search_settings(config: RunConfig) -> set[str]:
     else:
         unused |= {"mcts_c", "mcts_leaves"}
     if not config.learns_values:
-        unused |= {*_VALUE_HEAD, "learn_every"}
+        unused |= {*OF_VALUE_HEAD, "learn_every"}
     if config.uncertainty != "disagreement":
         unused.add("uncertainty_samples")
     if config.no_pruning:

@@ -170,7 +170,7 @@ def test_what_cannot_be_begun(tmp_path: Path) -> None:
         begin(files, Asked(arms=("0",), settings={"vanilla_baseline": True}))
     with pytest.raises(ConfigError, match="can have no matched baseline: with --temperature 0"):
         begin(files, Asked(arms=("0",), settings={"temperature": 0}))
-    with pytest.raises(ConfigError, match="nothing is voted on"):
+    with pytest.raises(ConfigError, match="nothing to choose from"):
         begin(files, Asked(arms=("maj@3",), settings={"temperature": 0}, matched=False))
     with pytest.raises(ConfigError, match="'7' is no arm of the study; there are vanilla, 0"):
         begin(files, Asked(arms=("0",), baseline="7"))

@@ -291,7 +291,7 @@ def test_in_a_study_the_head_of_all_is_for_those_that_search(tmp_path: Path, hea
     begun = begin(StudyFiles(tmp_path / "study"), asked)
     heads = {arm.name: begun.plan.config(arm).value_head for arm in begun.plan.arms}
     assert heads == {"vanilla": None, "untyped": None, "tree": head}
-    assert "vanilla, untyped: --value_head has no effect with no --search" in begun.notes
+    assert "vanilla, untyped: --value_head has no effect with neither search nor best_of" in begun.notes
 
 
 def test_settings_of_a_search_still_have_no_effect_without_one(tmp_path: Path, head: Path) -> None:
