@@ -169,23 +169,21 @@ class Backend(AsyncClosing, ABC):
         """Answer `request`.
 
         With `choices` the text of the result is one of them; with `schema`, `parsed` is an instance of it. A
-        reply that is not, or is empty, or was cut off before its limit, is asked for again. At temperature 0 equal
-        requests in flight together are answered by one call, which one of them accounts for.
+        reply that is not, or is empty, or was cut off before its limit, is asked for again. Equal requests in flight
+        together are answered by one call, which one of them accounts for; above temperature 0 only with a cache, which
+        would answer them so one after another.
 
         :raises BackendError: the tree in `llm_backends.errors`, with `spent` set; transient errors only after
             `max_retries` more tries.
         """
         self._check(request)
-        drawn = request.sampling.temperature > 0
-        if drawn and self.cache is None:
+        if request.sampling.temperature > 0 and self.cache is None:
             return await self._answered(request, None)
         key = request_key(self.name, self.model_name, self.cache_identity(), request)
         known = self._known(key, request)
         if known is not None:
             self.meter.add(request.role, known.spent)
             return known
-        if drawn:
-            return await self._answered(request, key)
         return await self._shared(request, key)
 
     async def _shared(self, request: Request, key: str) -> Completion:

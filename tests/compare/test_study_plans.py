@@ -224,7 +224,7 @@ def test_votes() -> None:
     )
     assert vote.notes == (
         "majority vote: 2 of 3 answers among 5 samples",
-        "1 samples ended in an error",
+        "1 sample ended in an error",
     )
     nothing = voted([sample(0, None, error=True), sample(1, None)], number=1, seed=1, ballot=str)
     assert (nothing.outcome, nothing.sample) == (Outcome.NO_ANSWER, 1)

@@ -1,4 +1,4 @@
-"""Equal requests at temperature 0 that are in flight together are answered once; the calls are counted at a server."""
+"""Equal requests that are in flight together are answered once; the calls are counted at a server."""
 
 from __future__ import annotations
 
@@ -73,6 +73,19 @@ async def test_draws_and_what_differs_are_asked_for_each() -> None:
         async with asking(server) as backend:
             await asyncio.gather(*(backend.complete(r) for r in [*alike(3, drawn), longer, GREEDY]))
         assert len(server.calls) == 5
+
+
+async def test_draws_that_a_cache_holds_to_be_the_same_are_asked_for_once(tmp_path: Path) -> None:
+    drawn = replace(GREEDY, sampling=Sampling(temperature=0.7, seed=1))
+    another = [replace(drawn, sample_index=1), replace(drawn, sampling=Sampling(temperature=0.7, seed=2))]
+    with ScriptedServer(reply, first_s=SLOW_S) as server:
+        cache = ReplyCache(tmp_path / "replies.sqlite")
+        async with asking(server, cache=cache) as backend:
+            same = [replace(drawn, trace_id=f"arm {i}") for i in range(3)]
+            replies = await asyncio.gather(*(backend.complete(request) for request in [*same, *another]))
+        cache.close()
+        assert len(server.calls) == 3
+    assert [completion.from_cache for completion in replies] == [False, True, True, False, False]
 
 
 async def test_one_after_another_the_cache_answers_whatever_the_seed(tmp_path: Path) -> None:
