@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hierarchical_reasoning.compare.layout import Shard, StudyFiles
 from hierarchical_reasoning.compare.matching import all_arms, needs_twin, read_matched, samples_needed
-from hierarchical_reasoning.compare.plan import read_plan, read_record, read_study_problems
+from hierarchical_reasoning.compare.plan import StudyPlan, read_plan, read_record, read_study_problems
 from hierarchical_reasoning.compare.work import ShardRecord, State
 from hierarchical_reasoning.errors import JournalError
 from hierarchical_reasoning.journal.lines import parsed
@@ -109,7 +109,7 @@ class StudyWatch:
         plan = read_plan(self._files)
         matched = read_matched(self._files, plan)
         needed = samples_needed(plan, all_arms(plan, matched))
-        arms = tuple(self._arm(name, plan.label(plan.arm(name)), samples) for name, samples in needed.items())
+        arms = tuple(self._arm(name, _called(plan, name), samples) for name, samples in needed.items())
         waiting = tuple(
             arm.name for arm in plan.arms if needs_twin(plan, arm) and arm.name not in matched.arms
         )
@@ -156,6 +156,12 @@ class StudyWatch:
                 )
             )
         return tuple(sorted(found, key=lambda one: (one.shard.of, one.shard.index)))
+
+
+def _called(plan: StudyPlan, name: str) -> str:
+    """An arm whose answers are chosen is not as often right as the samples that are counted here."""
+    arm = plan.arm(name)
+    return plan.label(arm) if arm.votes == 1 else f"samples for {plan.label(arm)}"
 
 
 class _JournalTail:

@@ -23,6 +23,7 @@ from hierarchical_reasoning.compare.dry_run import estimate_study
 from hierarchical_reasoning.compare.layout import Shard, StudyFiles
 from hierarchical_reasoning.compare.merging import merge, write_report
 from hierarchical_reasoning.compare.plan import read_plan
+from hierarchical_reasoning.compare.status import study_status
 from hierarchical_reasoning.compare.work import run_shard
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
@@ -122,6 +123,11 @@ async def test_it_is_the_choice_of_the_main_command_and_asks_nothing_twice(
     assert any(sentence.startswith(f"Best of {K} ") for sentence in study.record.sentences)
     written = json.loads(StudyFiles(tmp_path / "study").results(best_arm).read_text())["config"]
     assert (written["votes"], written["chosen_by"], written["samples"]) == (K, "value", 1)
+    status = study_status(tmp_path / "study")
+    assert [(arm.label, arm.n, arm.owed) for arm in status.arms] == [
+        ("vanilla", N * K, 0),
+        (f"samples for best of {K}", N * K, 0),
+    ]
     report = write_report(tmp_path / "study")
     assert f"best of {K}" in report.html.read_text()
 
