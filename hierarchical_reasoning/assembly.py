@@ -31,7 +31,7 @@ from hierarchical_reasoning.reasoning_parts import (
     with_examples_by_model,
 )
 from hierarchical_reasoning.results.records import RoleUsage
-from hierarchical_reasoning.search.combinations import check_path_reward, check_value_head
+from hierarchical_reasoning.search.combinations import CAUTIONS, check_path_reward, value_head_facts
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Price, Sampling
@@ -65,6 +65,11 @@ class Run:
     examples: Examples
     examples_spent: RoleUsage | None = None
     """What choosing the in-context examples took."""
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Of the notes, those without which the results mislead."""
+        return tuple(note for note in self.notes if note.startswith(CAUTIONS))
 
 
 def check(config: RunConfig) -> None:
@@ -125,7 +130,7 @@ def assemble(config: RunConfig, chosen_examples: LevelExamples | None = None) ->
         "prompts_sha256": prompts.sha256,
         "models": model_identities(config),
     }
-    head_settings, head_notes = check_value_head(config, problems.problems)
+    head_settings, head_notes = value_head_facts(config, problems.problems)
     settings |= head_settings
     notes += head_notes
     examples: Examples = {}

@@ -48,8 +48,11 @@ class Estimate:
         return total
 
 
-async def estimate(config: RunConfig) -> Estimate:
+async def estimate(config: RunConfig, *, samples: int | None = None) -> Estimate:
     """Count calls, tokens and cost of a run.
+
+    Args:
+        samples: of every problem that are counted; None: as many as the run makes.
 
     Raises:
         UsageError, TaxonomyError, BackendError: as `assemble`.
@@ -71,7 +74,7 @@ async def estimate(config: RunConfig) -> Estimate:
     solver = counted.make_solver(backends, Observer())
     spent: dict[str, Spent] = {}
     for problem in counted.problems.problems:
-        for sample in range(config.samples):
+        for sample in range(samples or config.samples):
             solution = Solution()
             reasoner.longest_prompt = 0
             await solver.solve(problem, solution, sample=sample)

@@ -170,8 +170,9 @@ class Backend(AsyncClosing, ABC):
 
         With `choices` the text of the result is one of them; with `schema`, `parsed` is an instance of it. A
         reply that is not, or is empty, or was cut off before its limit, is asked for again. Equal requests in flight
-        together are answered by one call, which one of them accounts for; above temperature 0 only with a cache, which
-        would answer them so one after another.
+        together are answered by one call, and fail with it; the one that began it accounts for it. Above temperature 0
+        that is so only with a cache, which would answer the later ones from the first too, but for a reply that ended
+        at its limit, which it does not keep.
 
         :raises BackendError: the tree in `llm_backends.errors`, with `spent` set; transient errors only after
             `max_retries` more tries.

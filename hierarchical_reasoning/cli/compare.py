@@ -41,7 +41,7 @@ _NOT_HERE = {
 """Options of the main command that are arms here, or have a meaning of their own."""
 _SAID = {
     "cache_dir": "Where replies are kept. [default: cache, in --output]",
-    "value_head": "Folder of a value head that searches begin with.",
+    "value_head": "Folder of a value head that searches begin with, and that chooses among samples in best@K.",
     "retry_errors": "Make attempts again that ended in an error, when the study goes on. [default: retry_errors]",
 }
 """Help of options that mean something else here."""
@@ -121,7 +121,8 @@ def compare(
     no_report: bool,
     **flags: Any,
 ) -> None:
-    """Compare arms on the same problems: vanilla, levels of the taxonomy, majority votes, others.
+    """Compare arms on the same problems: vanilla, levels of the taxonomy, majority votes, choices by a
+    value head, others.
 
     The first call begins a study in --output; every further one goes on with what is owed, and may add arms. Arms are
     made of the settings below, which all share.

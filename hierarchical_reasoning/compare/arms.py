@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from hierarchical_reasoning.compare.plan import ArmPlan, best_name
+from hierarchical_reasoning.compare.plan import MOST_SAMPLES, ArmPlan, best_name
 from hierarchical_reasoning.compare.shared_settings import OF_THE_STUDY, OF_THOUGHTS
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
@@ -53,21 +53,21 @@ def arm_of(name: str, settings: Mapping[str, Any], levels: Sequence[int]) -> Arm
         if "label_level" in given:
             raise ConfigError(f"arm {name}: level and label_level are the same; give one of them")
         given["label_level"] = given.pop("level")
-    votes, best_of = _whole(name, given, "votes"), _whole(name, given, "best_of")
+    votes, best_of = _taken(name, given, "votes"), _taken(name, given, "best_of")
     if votes > 1 and best_of > 1:
         raise ConfigError(f"arm {name}: votes and best_of are two ways to choose; give one of them")
     if votes > 1:
         given.setdefault("vanilla_baseline", True)
         if given["vanilla_baseline"] is not True:
             raise ConfigError(f"arm {name}: votes are taken over vanilla samples; leave vanilla_baseline out")
-    _check_meaning(name, given, votes=votes, best_of=best_of)
     _check_settings(name, given)
     level = given.get("label_level")
     if isinstance(level, int) and level not in levels and "tree_model_path" not in given:
         raise _no_level(name, level, levels)
-    if best_of > 1:
-        return ArmPlan(name=name, settings=given, votes=best_of, chosen_by="value")
-    return ArmPlan(name=name, settings=given, votes=votes)
+    by = {"votes": best_of, "chosen_by": "value"} if best_of > 1 else {"votes": votes}
+    arm = ArmPlan(name=name, settings=given, **by)
+    _check_meaning(arm)
+    return arm
 
 
 def check_names(arms: Sequence[ArmPlan]) -> None:
@@ -110,6 +110,11 @@ def with_baselines(
     ]
 
 
+def names_choice(name: str) -> bool:
+    """Whether a name of ``--arms`` is that of an arm in which a value head chooses."""
+    return _BEST.fullmatch(name.strip()) is not None
+
+
 def vanilla_of(arm: ArmPlan, arms: Iterable[ArmPlan]) -> ArmPlan | None:
     """The arm that asks the same model in the same way, without thought types; None where there is none."""
     wanted = _vanilla_settings(arm)
@@ -125,19 +130,27 @@ def nearest(key: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
-def _check_meaning(name: str, settings: Mapping[str, Any], *, votes: int, best_of: int) -> None:
+def _check_meaning(arm: ArmPlan) -> None:
     """Some names say what the arm is."""
-    if _OF_A_TWIN.fullmatch(name) and (name, settings) != (f"maj@{votes}", {"vanilla_baseline": True}):
+    if _OF_A_TWIN.fullmatch(arm.name) and (arm.name, arm.settings, arm.is_vote) != (
+        f"maj@{arm.votes}",
+        {"vanilla_baseline": True},
+        True,
+    ):
         raise ConfigError(
-            f"arm {name}: compute-matched baselines have such names, as majority votes of K samples; give it another"
+            f"arm {arm.name}: compute-matched baselines have such names, as majority votes of K samples; give it "
+            "another"
         )
-    if _BEST.fullmatch(name):
-        plain = {key: value for key, value in settings.items() if key not in OF_VALUE_HEAD}
-        if (name, plain) != (best_name(best_of), {"vanilla_baseline": True}):
-            raise ConfigError(
-                f"arm {name}: the best of K vanilla samples has such a name (best_of: K, vanilla_baseline: true); give "
-                "it another"
-            )
+    plain = {key: value for key, value in arm.settings.items() if key not in OF_VALUE_HEAD}
+    if _BEST.fullmatch(arm.name) and (arm.name, plain, arm.is_choice) != (
+        best_name(arm.votes),
+        {"vanilla_baseline": True},
+        True,
+    ):
+        raise ConfigError(
+            f"arm {arm.name}: the best of K vanilla samples has such a name (best_of: K, vanilla_baseline: true); give "
+            "it another"
+        )
 
 
 def _check_settings(name: str, settings: Mapping[str, Any]) -> None:
@@ -156,12 +169,10 @@ def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
     elif name == "untyped":
         yield ArmPlan(name=name, settings={"planner": "untyped"})
     elif match := _MAJORITY.fullmatch(name):
-        if int(match[1]) < 2:
-            raise ConfigError(f"arm {name}: a majority vote needs 2 samples or more, as in maj@8")
-        yield ArmPlan(name=f"maj@{int(match[1])}", settings={"vanilla_baseline": True}, votes=int(match[1]))
+        votes = _samples(name, int(match[1]), "a majority vote")
+        yield ArmPlan(name=f"maj@{votes}", settings={"vanilla_baseline": True}, votes=votes)
     elif match := _BEST.fullmatch(name):
-        if (votes := int(match[1])) < 2:
-            raise ConfigError(f"arm {name}: a choice needs 2 samples or more, as in best@8")
+        votes = _samples(name, int(match[1]), "a choice")
         settings = {"vanilla_baseline": True}
         yield ArmPlan(name=best_name(votes), settings=settings, votes=votes, chosen_by="value")
     elif name == "levels" or name.isdecimal() or _LEVELS.fullmatch(name):
@@ -173,11 +184,19 @@ def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
         )
 
 
-def _whole(name: str, given: dict[str, Any], key: str) -> int:
-    """Take the number out of the settings; 1 where there is none."""
+def _samples(name: str, n: int, what: str) -> int:
+    if not 2 <= n <= MOST_SAMPLES:
+        raise ConfigError(f"arm {name}: {what} needs 2 samples or more, and {MOST_SAMPLES:,} at most")
+    return n
+
+
+def _taken(name: str, given: dict[str, Any], key: str) -> int:
+    """The number of samples that was among the settings; 1 where there was none."""
     value = given.pop(key, 1)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f"arm {name}: {key} is {value!r}; it must be a whole number of 1 or more")
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SAMPLES:
+        raise ConfigError(
+            f"arm {name}: {key} is {value!r}; it must be a whole number from 1 to {MOST_SAMPLES:,}"
+        )
     return value
 
 

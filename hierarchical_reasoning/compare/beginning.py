@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +15,13 @@ from hierarchical_reasoning.compare.arms import (
     arm_of,
     arms_named,
     check_names,
+    names_choice,
     nearest,
     with_baselines,
 )
 from hierarchical_reasoning.compare.layout import StudyFiles
 from hierarchical_reasoning.compare.plan import (
+    MOST_SAMPLES,
     ArmPlan,
     StudyPlan,
     StudyProblem,
@@ -37,6 +39,7 @@ from hierarchical_reasoning.errors import ConfigError
 from hierarchical_reasoning.journal.lines import as_json
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.reasoning_parts import no_examples
+from hierarchical_reasoning.search.settings import OF_VALUE_HEAD
 from taxonomy import load_taxonomy
 
 if TYPE_CHECKING:
@@ -144,7 +147,32 @@ def _new_plan(files: StudyFiles, asked: Asked) -> StudyPlan:
     return _checked(plan)
 
 
+def _heads_for_choices(plan: StudyPlan, asked: Asked) -> Asked:
+    """A study keeps the value head that it was begun with; another one is that of the arms best@K which are named with
+    it, unless arms that search would have it too."""
+    head = {name: asked.settings[name] for name in sorted(OF_VALUE_HEAD & asked.settings.keys())}
+    now = recorded(_config({"cache_dir": plan.settings["cache_dir"], **head}))
+    choices = [one for one in asked.arms if isinstance(one, str) and names_choice(one)]
+    searches = any(isinstance(one, Mapping) and one.get("search") for one in asked.arms)
+    if not choices or searches or all(now[name] == plan.settings[name] for name in head):
+        return asked
+    arms = [
+        one
+        if one not in choices
+        else {
+            "name": str(one).strip(),
+            "best_of": int(str(one).partition("@")[2]),
+            "vanilla_baseline": True,
+            **head,
+        }
+        for one in asked.arms
+    ]
+    settings = {name: value for name, value in asked.settings.items() if name not in head}
+    return replace(asked, arms=arms, settings=settings)
+
+
 def _grown_plan(plan: StudyPlan, asked: Asked) -> StudyPlan:
+    asked = _heads_for_choices(plan, asked)
     settings = _checked_settings(plan, asked.settings)
     own = asked.own
     if own.get("matched_by", plan.matched_by) != plan.matched_by:
@@ -248,7 +276,7 @@ def _checked(plan: StudyPlan) -> StudyPlan:
             "nothing to choose from; give a --temperature above 0"
         )
     for arm in plan.arms:
-        if arm.chosen_by == "value":
+        if arm.is_choice:
             _check_choice(arm, plan.config(arm))
     cold = [arm for arm in plan.arms if plan.config(arm).temperature == 0 and plan.kind(arm) != "vanilla"]
     if plan.matched and cold:
@@ -265,10 +293,15 @@ def _check_choice(arm: ArmPlan, config: RunConfig) -> None:
             f"arm {arm.name}: best_of chooses among samples, and a search ({config.search}) has a tree instead; leave "
             "one of them out"
         )
+    if config.samples > MOST_SAMPLES:
+        raise ConfigError(
+            f"arm {arm.name}: {arm.votes:,} times --samples are {config.samples:,} samples of a problem; "
+            f"{MOST_SAMPLES:,} are the most"
+        )
     if config.value_head is None:
         raise ConfigError(
-            f"arm {arm.name}: what is chosen is what a value head values most; give one with --value_head, or "
-            "value_head of the arm (hierarchical-reasoning train values fits one)"
+            f"arm {arm.name}: what is chosen is what a value head values most; give one with --value_head DIR "
+            "(hierarchical-reasoning train values fits one)"
         )
 
 
@@ -285,9 +318,7 @@ def _check_arms(plan: StudyPlan, arms: Sequence[ArmPlan]) -> tuple[StudyProblems
         for note in run.notes:
             notes.setdefault(note, []).append(arm.name)
         if plan.common.value_head is not None and config.search is None and config.value_head is None:
-            notes.setdefault("--value_head has no effect with neither search nor best_of", []).append(
-                arm.name
-            )
+            notes.setdefault("--value_head has no effect without a search or best_of", []).append(arm.name)
     assert run is not None, "a study has an arm"
     found = StudyProblems(
         sha256=run.problems.sha256, problems=tuple(_problem(problem) for problem in run.problems.problems)

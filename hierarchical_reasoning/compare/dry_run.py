@@ -19,7 +19,7 @@ class ArmEstimate:
 
     name: str
     usage: RoleUsage
-    """Of all roles and samples; of an arm that votes, of the samples that no other arm has made."""
+    """Of all roles and samples; of an arm that chooses among samples, of those that no other arm has made."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ async def estimate_study(plan: StudyPlan, arms: Sequence[ArmPlan] | None = None)
     for arm in sorted(counted, key=lambda one: one.votes):
         runs = plan.arm(arm.run)
         if arm.run not in estimates:
-            estimates[arm.run] = await estimate(plan.config(runs).model_copy(update={"samples": 1}))
+            estimates[arm.run] = await estimate(plan.config(runs), samples=1)
             notes |= dict.fromkeys(estimates[arm.run].notes)
             n = estimates[arm.run].n_problems
         wanted, samples_of = plan.samples * arm.votes, _samples_of(plan, arm)
@@ -90,7 +90,7 @@ async def _twins(
         if not needs_twin(plan, arm) or vanilla is None:
             continue
         if vanilla.name not in estimates:
-            estimates[vanilla.name] = await estimate(plan.config(vanilla).model_copy(update={"samples": 1}))
+            estimates[vanilla.name] = await estimate(plan.config(vanilla), samples=1)
         ours = arm.votes * _spent(estimates[arm.name].total, plan.matched_by)
         theirs = _spent(estimates[vanilla.name].total, plan.matched_by)
         votes = min(plan.most_votes, math.ceil(ours / theirs)) if theirs else 1

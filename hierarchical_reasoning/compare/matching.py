@@ -153,33 +153,28 @@ def _match(
     """None as long as not everything is there."""
     vanilla = _vanilla(plan, arm)
     of_arm, of_vanilla = ArmJournals(files, arm.name), ArmJournals(files, vanilla.name)
-    unit, are_vanilla = plan.matched_by, plan.config(arm).vanilla_baseline
-    arm_spent, vanilla_spent, n = 0, 0.0, 0
     if not (_has(of_arm, problems, plan.samples * arm.votes) and _has(of_vanilla, problems, plan.samples)):
         return None
-    for problem in problems:
-        ours = _finished(of_arm, problem, plan.samples * arm.votes)
-        theirs = _finished(of_vanilla, problem, plan.samples)
-        if ours and theirs:
-            n += 1
-            arm_spent += sum(spent(entry, unit) for entry in ours)
-            vanilla_spent += (
-                sum(spent(_unvalued(entry), unit) for entry in ours) / arm.votes
-                if are_vanilla
-                else sum(spent(entry, unit) for entry in theirs)
-            )
+    measured = [
+        both for problem in problems if (both := _taken(plan, arm, problem, of_arm, of_vanilla)) is not None
+    ]
+    n, arm_spent, vanilla_spent = (
+        len(measured),
+        sum(ours for ours, _ in measured),
+        sum(one for _, one in measured),
+    )
     if not vanilla_spent:
         reason = f"no problem was finished without an error by both {arm.name} and {vanilla.name}"
         return Match(votes=None, twin=None, reason=reason)
     votes = max(1, math.ceil(arm_spent / vanilla_spent - ROUNDING))
-    measured = {"arm_spent": arm_spent / n, "vanilla_spent": vanilla_spent / n, "problems": n}
+    means = {"arm_spent": arm_spent / n, "vanilla_spent": vanilla_spent / n, "problems": n}
     if votes > plan.most_votes:
         reason = (
             f"{arm.name} took as much as {votes} vanilla samples, and --most_votes allows {plan.most_votes}; with "
             f"--most_votes {votes} the study goes on with that baseline"
         )
-        return Match(votes=votes, twin=None, reason=reason, **measured)
-    return Match(votes=votes, twin=_twin_name(plan, vanilla, votes), **measured)
+        return Match(votes=votes, twin=None, reason=reason, **means)
+    return Match(votes=votes, twin=_twin_name(plan, vanilla, votes), **means)
 
 
 def _has(journals: ArmJournals, problems: Sequence[StudyProblem], samples: int) -> bool:
@@ -187,11 +182,26 @@ def _has(journals: ArmJournals, problems: Sequence[StudyProblem], samples: int) 
     return all((problem.id, sample) in made for problem in problems for sample in range(samples))
 
 
+def _taken(
+    plan: StudyPlan, arm: ArmPlan, problem: StudyProblem, of_arm: ArmJournals, of_vanilla: ArmJournals
+) -> tuple[float, float] | None:
+    """What the arm took on a problem, and what vanilla did; None where that was not finished without an error. Of
+    samples among which a value head chooses, those that ended in an error count as the others do on average."""
+    unit, wanted = plan.matched_by, plan.samples * arm.votes
+    ours = _finished(of_arm, problem, wanted)
+    if not ours or (len(ours) < wanted and not arm.is_choice):
+        return None
+    taken = sum(spent(entry, unit) for entry in ours) * wanted / len(ours)
+    if arm.is_choice and plan.config(arm).vanilla_baseline:
+        return taken, sum(spent(_unvalued(entry), unit) for entry in ours) * plan.samples / len(ours)
+    theirs = _finished(of_vanilla, problem, plan.samples)
+    return None if len(theirs) < plan.samples else (taken, sum(spent(entry, unit) for entry in theirs))
+
+
 def _finished(journals: ArmJournals, problem: StudyProblem, samples: int) -> list[ResultEntry]:
-    """The entries of a problem; none where one ended in an error."""
+    """The entries of a problem, without those of errors."""
     entries = [journals.entry((problem.id, sample)) for sample in range(samples)]
-    finished = [entry for entry in entries if entry is not None and entry.error is None]
-    return finished if len(finished) == samples else []
+    return [entry for entry in entries if entry is not None and entry.error is None]
 
 
 def _unvalued(entry: ResultEntry) -> ResultEntry:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hierarchical_reasoning.assembly import Run, assemble
-from hierarchical_reasoning.compare.journals import ArmJournals
+from hierarchical_reasoning.compare.journals import ArmJournals, Key
 from hierarchical_reasoning.compare.layout import StudyFiles
 from hierarchical_reasoning.compare.matching import all_arms, choose_twins
 from hierarchical_reasoning.compare.plan import (
@@ -35,6 +35,7 @@ from hierarchical_reasoning.results.records import ResultEntry, ResultsHead
 from hierarchical_reasoning.results.summary import Plan, summarize
 from hierarchical_reasoning.results.trees import summarize_trees
 from hierarchical_reasoning.runner import results_head
+from hierarchical_reasoning.wording import counted
 from taxonomy.atomic import write_atomically, written_atomically
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def merge(directory: Path) -> StudyRecord:
         arms = all_arms(plan, matched)
         merging = _Merging(files, plan, problems)
         outcomes = [merging.write(arm, matched.twin(arm.name)) for arm in arms]
-        record = study_record(plan, arms, problems, matched, outcomes, waiting)
+        cautions = tuple(text for arm in arms for text in merging.cautions(arm))
+        record = study_record(plan, arms, problems, matched, outcomes, waiting, cautions)
         write_record(files.comparison, record)
         write_atomically(files.summary, summary_markdown(record).encode())
     return record
@@ -94,6 +96,26 @@ class _Merging:
             arm.name, entries(), samples=self._plan.samples, label=self._plan.label(arm), twin=twin
         )
 
+    def cautions(self, arm: ArmPlan) -> Iterator[str]:
+        """Without which the arm's results mislead."""
+        label = self._plan.label(arm)
+        yield from (f"{label}: {text}" for text in self._run(arm).cautions)
+        if arm.votes == 1:
+            return
+        journals = ArmJournals(self._files, arm.run)
+        made = [entry for key in self._keys(self._plan.samples * arm.votes) if (entry := journals.entry(key))]
+        errors = sum(entry.error is not None for entry in made)
+        if errors:
+            yield f"{label}: {errors:,} of {counted(len(made), 'sample')} ended in an error, and cannot be chosen"
+        answers = [entry for entry in made if entry.error is None and entry.extracted_answer is not None]
+        unvalued = sum(entry.value is None for entry in answers) if arm.is_choice else 0
+        if unvalued:
+            said = f"{label}: {unvalued:,} of {counted(len(answers), 'answer')}"
+            yield f"{said} could not be valued, and cannot be chosen"
+
+    def _keys(self, samples: int) -> list[Key]:
+        return [(problem.id, sample) for problem in self._problems for sample in range(samples)]
+
     def _entries(self, arm: ArmPlan, journals: ArmJournals) -> Iterator[ResultEntry]:
         """What counts: an entry a problem and sample, or a choice for each."""
         seed = self._plan.common.seed
@@ -110,7 +132,7 @@ class _Merging:
                 there = [entry for entry in voters if entry is not None]
                 if len(there) < arm.votes:
                     continue
-                if arm.chosen_by == "value":
+                if arm.is_choice:
                     yield valued_most(there, number=sample)
                 else:
                     yield voted(there, number=sample, seed=seed, ballot=ballot)
@@ -122,13 +144,13 @@ class _Merging:
         header = journals.header
         assert header is not None, "there is a journal"
         samples = self._plan.samples
-        keys = [(problem.id, sample) for problem in self._problems for sample in range(samples)]
-        made = {(problem.id, sample) for problem in self._problems for sample in range(samples * arm.votes)}
+        keys = self._keys(samples)
         searched = run.config.search is not None
         summary = summarize(
-            entries(),
+            # What a choice was valued is told in its notes; the summary would choose once more.
+            (entry.model_copy(update={"value": None}) if arm.is_choice else entry for entry in entries()),
             plan=Plan(len(keys), samples, self._plan.common.seed, run.verifier.ballot),
-            superseded=() if arm.is_vote else journals.superseded(made),
+            superseded=() if arm.is_vote else journals.superseded(set(self._keys(samples * arm.votes))),
             sessions=None if arm.is_vote else journals.sessions,
             trees=None
             if not searched

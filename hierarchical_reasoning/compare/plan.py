@@ -24,6 +24,8 @@ served; `completion`: of replies."""
 Kind = Literal["vanilla", "majority", "best", "level", "untyped", "search", "other"]
 ChosenBy = Literal["majority", "value"]
 MOST_VOTES = 64
+MOST_SAMPLES = 10_000
+"""Of a problem, in all."""
 VERSION: Literal[1] = 1
 
 
@@ -39,8 +41,8 @@ class ArmPlan(Record):
     name: str
     settings: dict[str, Any] = Field(default_factory=dict)
     """Of `RunConfig`: where it differs from what all arms are told."""
-    votes: int = Field(1, ge=1, le=10_000)
-    """Samples of which one answer counts."""
+    votes: int = Field(1, ge=1, le=MOST_SAMPLES)
+    """Samples of which one answer counts; 1: nothing is chosen."""
     chosen_by: ChosenBy = "majority"
     """Which one: that of the majority, or the one that a value head values most."""
     of: str | None = None
@@ -52,6 +54,11 @@ class ArmPlan(Record):
     def is_vote(self) -> bool:
         """Whether its answers are the majority's among another arm's samples."""
         return self.votes > 1 and self.chosen_by == "majority"
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether a value head chooses its answers among samples of its own."""
+        return self.votes > 1 and self.chosen_by == "value"
 
     @property
     def run(self) -> str:
@@ -76,7 +83,7 @@ class StudyPlan(Record):
     matched: bool = True
     """Every arm that is not vanilla gets a twin: a majority vote that takes about as much."""
     matched_by: Unit = "tokens"
-    most_votes: int = Field(MOST_VOTES, ge=1, le=10_000)
+    most_votes: int = Field(MOST_VOTES, ge=1, le=MOST_SAMPLES)
     """Of a twin."""
     begun: str
     """When, in UTC."""
@@ -108,12 +115,12 @@ class StudyPlan(Record):
     def config(self, arm: ArmPlan) -> RunConfig:
         """What the arm's run is told; of an arm that chooses among samples, what these are told. The value head of all
         arms is for those that search, and those that choose by it."""
-        shared, by_value = self.settings, arm.chosen_by == "value"
+        shared = self.settings
         if arm.settings.get("vanilla_baseline"):
-            unknown = OF_THOUGHTS - (OF_VALUE_HEAD if by_value else frozenset())
+            unknown = OF_THOUGHTS - (OF_VALUE_HEAD if arm.is_choice else frozenset())
             shared = {name: value for name, value in shared.items() if name not in unknown}
         config = RunConfig(**shared | arm.settings)
-        if by_value:
+        if arm.is_choice:
             return config.model_copy(update={"samples": config.samples * arm.votes})
         if config.values_answers and "value_head" not in arm.settings:
             return config.model_copy(update={"value_head": None})
@@ -123,7 +130,7 @@ class StudyPlan(Record):
         """What sort of arm it is."""
         config = self.config(arm)
         if arm.votes > 1:
-            return "best" if arm.chosen_by == "value" else "majority"
+            return "best" if arm.is_choice else "majority"
         if config.vanilla_baseline:
             return "vanilla"
         if config.search is not None:
@@ -141,7 +148,7 @@ class StudyPlan(Record):
             return (
                 f"majority of {arm.votes}" if arm.of == "vanilla" else f"majority of {arm.votes} of {arm.of}"
             )
-        if arm.name == best_name(arm.votes):
+        if kind == "best" and arm.name == best_name(arm.votes):
             return f"best of {arm.votes}"
         return arm.name
 

@@ -58,6 +58,8 @@ class StudyRecord(Record):
     """Entries that arms do not have yet."""
     waiting: tuple[str, ...]
     """Arms whose matched baselines are chosen when they are complete."""
+    cautions: tuple[str, ...] = ()
+    """Without which the results of an arm mislead."""
     statistics: StudyStatistics
     sentences: tuple[str, ...]
     """One for each comparison, in their order."""
@@ -79,6 +81,7 @@ def study_record(
     matched: Matched,
     outcomes: Sequence[ArmOutcomes],
     waiting: tuple[str, ...] = (),
+    cautions: tuple[str, ...] = (),
 ) -> StudyRecord:
     """What the outcomes show.
 
@@ -86,6 +89,7 @@ def study_record(
         arms: all of them, twins included.
         outcomes: of the arms, in the same order.
         waiting: arms whose twins are not chosen yet.
+        cautions: without which the results of an arm mislead.
     """
     infos = tuple(_info(plan, arms, arm, matched) for arm in arms)
     facts = {
@@ -103,6 +107,7 @@ def study_record(
         matched=matched,
         owed=sum(arm.missing - arm.ungraded for arm in statistics.arms),
         waiting=waiting,
+        cautions=cautions,
         statistics=statistics,
         sentences=tuple(sentence(one, statistics.alpha) for one in statistics.comparisons),
     )
@@ -137,7 +142,7 @@ def _info(plan: StudyPlan, arms: Sequence[ArmPlan], arm: ArmPlan, matched: Match
         baseline=_baseline(plan, arms, arm),
         twin=matched.twin(arm.name),
         is_twin=arm.name not in asked,
-        settings=config.model_dump(mode="json"),
+        settings=config.model_copy(update={"samples": plan.samples}).model_dump(mode="json"),
     )
 
 

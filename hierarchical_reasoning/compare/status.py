@@ -19,7 +19,7 @@ _KNOWN = {outcome.value: outcome for outcome in Outcome}
 
 @dataclass(frozen=True)
 class ArmStatus:
-    """How far the run of an arm is; an arm that votes has none of its own."""
+    """How far the run of an arm is; a majority vote has none of its own."""
 
     name: str
     label: str

@@ -47,8 +47,8 @@ class Study:
         return self.record.arms
 
     def entries(self, arm: str) -> Iterator[ResultEntry]:
-        """Of an arm, one a problem and sample, in the order of the problems; none is held. Of an arm that votes, the
-        votes.
+        """Of an arm, one a problem and sample, in the order of the problems; none is held. Of an arm that chooses
+        among samples, the choices.
 
         Raises:
             ConfigError: there is no such arm.

@@ -50,6 +50,7 @@ def footnotes(record: StudyRecord) -> list[str]:
         "Accuracy: 95 % intervals (Wilson; with several samples a problem, bootstrap over problems); errors count as "
         f"not solved. Differences: points on the same problems, 95 % interval, p after Holm ({alpha:g}).",
     ]
+    notes[:0] = record.cautions
     if record.owed:
         notes.insert(0, f"NOT FINISHED: {counted(record.owed, 'attempt')} of all arms are owed.")
     if record.waiting:

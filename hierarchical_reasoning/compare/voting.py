@@ -3,7 +3,8 @@
 The vote is that of `results.sampling`: the most frequent answer wins, and a tie is drawn by seed and problem. An entry
 has the text of the first sample that gave the winning answer, and what all samples took together. Samples that ended in
 an error cast no vote; where all did, so did the vote. A choice by value, that of `results.sampling` too, is the answer
-valued most, and of several the first; samples without an answer, or that could not be valued, are not chosen.
+valued most, and of several the first; samples without an answer, or that could not be valued, are not chosen. Where
+nothing is chosen there is no answer.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def valued_most(samples: Sequence[ResultEntry], *, number: int) -> ResultEntry:
     values = [None if one.error is not None or one.extracted_answer is None else one.value for one in samples]
     best = best_of(values)
     if best is None:
-        return _together(samples, None, number, f"choice by value: none of {len(samples)} answers was valued")
+        said = f"choice by value: none of {len(samples)} samples gave an answer that was valued"
+        return _together(samples, _unanswered(samples), number, said)
     n_valued = sum(value is not None for value in values)
     said = f"choice by value: {best[1]:.3f}, the highest of {n_valued} values among {len(samples)} samples"
     return _together(samples, samples[best[0]], number, said)
@@ -59,7 +61,7 @@ def valued_most(samples: Sequence[ResultEntry], *, number: int) -> ResultEntry:
 def _together(
     samples: Sequence[ResultEntry], chosen: ResultEntry | None, number: int, said: str
 ) -> ResultEntry:
-    """The chosen sample's entry, with what all took; where none is chosen, that of the first which was finished."""
+    """The chosen sample's entry, with what all took; None: that of the first which was finished."""
     shown = chosen or _without_answer(samples)
     usage: dict[str, RoleUsage] = {}
     for one in samples:
@@ -72,6 +74,24 @@ def _together(
             "usage": usage,
             "seconds": reduce(lambda total, one: total + one.seconds, samples, 0.0),
             "notes": (*notes, *shown.notes),
+        }
+    )
+
+
+def _unanswered(samples: Sequence[ResultEntry]) -> ResultEntry:
+    """The first sample that was finished, its answer left out."""
+    first = _without_answer(samples)
+    if first.extracted_answer is None:
+        return first
+    outcome = Outcome.UNGRADED if first.outcome is Outcome.UNGRADED else Outcome.NO_ANSWER
+    return first.model_copy(
+        update={
+            "extracted_answer": None,
+            "extracted_by": "",
+            "outcome": outcome,
+            "is_correct": outcome.is_correct,
+            "reason": "no answer was chosen",
+            "value": None,
         }
     )
 

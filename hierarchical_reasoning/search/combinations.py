@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hierarchical_reasoning.errors import ConfigError, ValueHeadError
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from hierarchical_reasoning.config import RunConfig
     from hierarchical_reasoning.problems import Problem
 
+CAUTIONS = ("ORACLE:", "SEEN:", "SEEN?")
+"""Words that a note begins with where results mislead whoever has not read it."""
 _DRAWING_PLANNERS = ("model", "uniform", "markov", "untyped")
 _EMBEDDING_FRAMEWORKS = ("openai", "together", "vllm")
 
@@ -103,7 +104,7 @@ def check_path_reward(config: RunConfig, verifier: Verifier) -> None:
         )
 
 
-def check_value_head(
+def value_head_facts(
     config: RunConfig, problems: Sequence[Problem]
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
     """What stands, in the settings of a run, for the file of the value head that it begins with; and what the user
@@ -122,17 +123,21 @@ def check_value_head(
             f"--value_head {config.value_head} learned from {header['encoder']}, and here it would see {sees}; give "
             f"{_flags_for(header['encoder'])}, or another head"
         )
-    learned_from = set(header["problems"])
-    seen = sum(digest_of(problem) in learned_from for problem in problems)
-    notes = () if not seen else (_seen_before(config.value_head, seen, len(problems)),)
-    return {"value_head_sha256": file_hash(config.value_head / FILE)}, notes
-
-
-def _seen_before(head: Path, seen: int, n: int) -> str:
-    which = "all" if seen == n else f"{seen} of the"
-    return (
-        f"SEEN: --value_head {head} was fitted to {which} {counted(n, 'problem')} here, so what it chooses for them "
-        "is no result that holds for others"
+    settings = {"value_head_sha256": file_hash(config.value_head / FILE)}
+    head = f"--value_head {config.value_head}"
+    if header["problems"] is None:
+        return settings, (
+            f"SEEN? {head} does not say which problems it was fitted to, as an earlier version wrote it; if they are "
+            "among those here, what it chooses for them holds for no others",
+        )
+    fitted_to = frozenset(header["problems"])
+    seen = sum(digest_of(problem) in fitted_to for problem in problems)
+    if not seen:
+        return settings, ()
+    which = "all" if seen == len(problems) else f"{seen} of the"
+    return settings, (
+        f"SEEN: {head} was fitted to {which} {counted(len(problems), 'problem')} here, so what it chooses for them "
+        "holds for no others",
     )
 
 

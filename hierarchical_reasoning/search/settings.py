@@ -15,7 +15,7 @@ Uncertainty: TypeAlias = Literal["ensemble", "dropout", "bootstrap", "disagreeme
 LEARNED: tuple[Uncertainty, ...] = ("ensemble", "dropout", "bootstrap")
 """The kinds of uncertainty that a value head tells, which learns values."""
 OF_VALUE_HEAD = frozenset({"value_head", "value_features", "embedding_model_name"})
-"""Settings that have a meaning without a search too: a head chooses among samples."""
+"""Which value head, and what it sees. Without a search it chooses among samples."""
 PathRewardName: TypeAlias = Literal["agreement", "value", "judge", "check", "verifier"]
 LocalRewardName: TypeAlias = Literal["prior", "likelihood", "heuristic", "value", "judge"]
 Selection: TypeAlias = Literal["best_path", "vote"]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from hierarchical_reasoning.fatal import FATAL
 from hierarchical_reasoning.problems import Problem
@@ -14,7 +12,7 @@ from hierarchical_reasoning.search.paid_values import paid_by
 from hierarchical_reasoning.solvers.base import Solution, Solver
 from hierarchical_reasoning.trees import ReasoningTree
 from hierarchical_reasoning.values.base import Place
-from llm_backends import BackendError
+from llm_backends import BackendError, TransientError
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.values.learned import LearnedValue
@@ -32,8 +30,6 @@ class ValuedSolver(Solver):
         self._solver = solver
         self._load = load
         self._head: LearnedValue | None = None
-        self._valuing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        """By an answer's text: equal ones are valued one after the other, so that the cache has what was embedded."""
 
     async def begin(
         self,
@@ -53,17 +49,16 @@ class ValuedSolver(Solver):
         """Fill `solution`, its value too.
 
         Raises:
-            BackendError: a model gives no usable reply. Where the answer alone cannot be valued, a note says so.
+            BackendError: a model gives no usable reply, or the server of embeddings does not answer. Where the answer
+                is one that cannot be valued, a note says so.
         """
         assert self._head is not None, "`begin` comes first"
         await self._solver.solve(problem, solution, sample=sample)
         place = Place.of_answer(problem.without_truth(), solution.steps, solution.final_response)
         estimator = paid_by(self._head, Budget(), solution) or self._head
-        one_at_a_time = self._valuing.setdefault(solution.final_response, asyncio.Lock())
         try:
-            async with one_at_a_time:
-                [estimate] = await estimator.estimate([place])
-        except FATAL:
+            [estimate] = await estimator.estimate([place])
+        except (*FATAL, TransientError):
             raise
         except BackendError as error:  # the answer is there, and counts without a value
             solution.notes.append(f"not valued: {type(error).__name__}: {error} (--value_head)")

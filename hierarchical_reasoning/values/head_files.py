@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 FILE = "value_head.safetensors"
 VERSION = 2
+_WITHOUT_PROBLEMS = 1
+"""The version before, which does not say which problems it learned from."""
 PROBE = Place(Problem("probe", "What is 12 + 30?", None, None, {}), ("12 + 30 = 42.",))
 _TOLERANCE = 0.1
 """By how much of its length the probe's vector may differ: more than half precision makes, so weights that differ by
@@ -79,11 +81,15 @@ def _read(folder: Path, *, with_tensors: bool) -> tuple[dict[str, Any], dict[str
             names = file.keys() if with_tensors else ()
             tensors = {name: file.get_tensor(name) for name in names}
         version = header["version"]
+        if version == _WITHOUT_PROBLEMS:
+            header["problems"] = None
+        elif version == VERSION and not all(isinstance(each, str) for each in header.get("problems") or ()):
+            raise TypeError("its problems are no digests")
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ValueHeadError(f"{path} is no value head that can be read: {error!r} (--value_head)") from error
-    if version != VERSION:
+    if version not in (VERSION, _WITHOUT_PROBLEMS):
         raise ValueHeadError(
-            f"{path} has the version {version!r}; version {VERSION} can be read, so fit it again (--value_head)"
+            f"{path} has the version {version!r}; version {VERSION} can be read (--value_head)"
         )
     if missing := sorted(_IN_HEADER - header.keys()):
         raise ValueHeadError(

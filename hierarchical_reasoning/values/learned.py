@@ -46,8 +46,8 @@ class LearnedValue:
         self.encoder = encoder
         self.settings = settings or HeadSettings()
         self.notes: list[str] = []
-        self.problems: frozenset[str] = frozenset()
-        """Digests (`head_files.digest_of`) of those that it learned from."""
+        self.problems: frozenset[str] | None = frozenset()
+        """Digests (`head_files.digest_of`) of those that it learned from; None where that is not known of all."""
         self._head: ValueHead | None = None
         """None until the width of the vectors is known."""
         self._pairs = Pairs(self.settings)
@@ -153,7 +153,7 @@ class LearnedValue:
             "temperature": self._head.temperature,
             "n_calls": self._head.n_calls,
             "n_seen": self._pairs.n_seen,
-            "problems": sorted(self.problems),
+            "problems": None if self.problems is None else sorted(self.problems),
         }
         tensors: dict[str, NDArray[Any]] = {"probe": (await self.encoder.encode([PROBE]))[0]}
         for part, own in self._parts().items():
@@ -174,7 +174,7 @@ class LearnedValue:
             read._head = ValueHead(len(known), read.settings)
             read._head.temperature, read._head.n_calls = header["temperature"], header["n_calls"]
             read._pairs.n_seen = header["n_seen"]
-            read.problems = frozenset(header["problems"])
+            read.problems = None if header["problems"] is None else frozenset(header["problems"])
             for part, own in read._parts().items():
                 own.load_tensors(_of_part(tensors, part))
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -185,7 +185,8 @@ class LearnedValue:
         return read
 
     def _remember(self, problems: Iterable[Problem]) -> None:
-        self.problems |= {digest_of(problem) for problem in problems}
+        if self.problems is not None:
+            self.problems |= {digest_of(problem) for problem in problems}
 
     def _parts(self) -> dict[str, ValueHead | Pairs | Predictions]:
         """By name, what has tensors."""

@@ -6,7 +6,9 @@ import asyncio
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 from llm_backends.cache import Embeddings, embeddings_key
@@ -20,6 +22,7 @@ from llm_backends.hosted.probabilities import choice_probabilities
 from llm_backends.hosted.reading import ServerReply, read_chat_completion, shown
 from llm_backends.hosted.sdk_errors import Refusal
 from llm_backends.hosted.seeds import seed_of
+from llm_backends.in_flight import InFlight, SharedError
 from llm_backends.types import Completion, FinishReason, Request, Spent
 
 _CHOICE_ALTERNATIVES = 20
@@ -38,6 +41,11 @@ class ChatCompletionsBackend(HostedBackend):
     _embeddings_path: ClassVar[str] = "/embeddings"
     _max_tokens_name: str = "max_tokens"
 
+    @cached_property
+    def _embedding(self) -> InFlight[tuple[Embeddings, Spent]]:
+        """Calls for vectors that are under way, by the key of the cache."""
+        return InFlight()
+
     @abstractmethod
     def _path(self) -> str:
         """Where chat completions are, from the client's base URL."""
@@ -46,8 +54,8 @@ class ChatCompletionsBackend(HostedBackend):
         """The server's vectors of texts, in their order, by this backend's model, which must be one for embeddings; and
         what they took.
 
-        Limited, retried, accounted for and kept in the cache of replies as completions are, where a reply has the
-        vectors of up to EMBEDDINGS_AT_ONCE texts.
+        Limited, retried, accounted for, kept in the cache of replies, and asked for once where equal ones are in
+        flight, as completions are; a reply has the vectors of up to EMBEDDINGS_AT_ONCE texts.
 
         :param texts: none of them blank, which servers refuse.
         :param role: whom the meter names.
@@ -81,6 +89,18 @@ class ChatCompletionsBackend(HostedBackend):
             spent = Spent(cached_replies=1, cached_usage=kept.usage)
             self.meter.add(role, spent)
             return kept.vectors, spent
+        try:
+            (found, spent), ours = await self._embedding.joined(key, lambda: self._embedded(texts, role, key))
+        except SharedError as error:
+            failure = error.__cause__
+            raise (copy(failure) if isinstance(failure, BackendError) else error) from failure
+        if not ours:
+            spent = Spent(cached_replies=1, cached_usage=found.usage)
+            self.meter.add(role, spent)
+        return found.vectors, spent
+
+    async def _embedded(self, texts: Sequence[str], role: str, key: str) -> tuple[Embeddings, Spent]:
+        """Ask, account for it, and keep the vectors under `key`."""
         body = {"model": self.model_name, "input": list(texts), "encoding_format": "float"}
 
         async def once() -> Embeddings:
@@ -93,7 +113,7 @@ class ChatCompletionsBackend(HostedBackend):
         self.meter.add(role, spent)
         if self.cache is not None:
             self.cache.put_embeddings(key, found)
-        return found.vectors, spent
+        return found, spent
 
     async def _answer(self, body: dict[str, Any]) -> ServerReply:
         return read_chat_completion(await self._call("post", self._path(), body))

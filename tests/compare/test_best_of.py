@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,16 @@ from hierarchical_reasoning.compare.status import study_status
 from hierarchical_reasoning.compare.work import run_shard
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
+from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.records import ResultsFile
+from hierarchical_reasoning.values.assembly import encoder_of
 from hierarchical_reasoning.values.base import Place
-from hierarchical_reasoning.values.encoders import HashedWords
+from hierarchical_reasoning.values.encoders import Encoder, HashedWords
 from hierarchical_reasoning.values.fitting import fit
 from hierarchical_reasoning.values.settings import HeadSettings
-from llm_backends.scripted_server import Answer, Call, Reply, ScriptedServer
+from llm_backends import ContextLengthError, ServerError
+from llm_backends.scripted_server import Answer, Call, Reply, ScriptedServer, Status
 
 N, K = 6, 5
 RIGHT, WRONG = "Carefully, digit by digit: \\boxed{{{}}}.", "Roughly, at a glance: \\boxed{{0}}."
@@ -49,15 +53,21 @@ def answering(call: Call) -> Answer:
     return RIGHT.format(10 + number) if (int(call.body["seed"]) * 7919 + number) % 5 < 2 else WRONG
 
 
-async def make_head(folder: Path) -> Path:
-    """One that tells careful answers from rough ones, on problems that nobody asks here."""
+KNOWN = [Problem(f"k{n}", f"Known {n}?", None, None, {}) for n in range(20)]
+"""Nobody asks them here."""
+
+
+async def make_head(
+    folder: Path, problems: Sequence[Problem] = KNOWN, encoder: Encoder | None = None
+) -> Path:
+    """One that tells careful answers from rough ones."""
     pairs = [
-        (Place(Problem(f"k{n}", f"Known {n}?", None, None, {}), (text.format(n),)), float(text is RIGHT))
-        for n in range(40)
+        (Place(problem, (text.format(n),)), float(text is RIGHT))
+        for n, problem in enumerate(problems)
         for text in (RIGHT, WRONG)
     ]
     places, rewards = zip(*pairs, strict=True)
-    fitted = await fit(places, rewards, HashedWords(), HeadSettings(n_models=2, max_pairs=100))
+    fitted = await fit(places, rewards, encoder or HashedWords(), HeadSettings(n_models=2))
     await fitted.estimator.save(folder)
     return folder
 
@@ -191,7 +201,9 @@ async def test_any_arm_without_a_search_may_choose(
 async def test_a_dry_run_counts_its_samples_once(tmp_path: Path, server: ScriptedServer, head: Path) -> None:
     arms = ("vanilla", "maj@3", f"best@{K}")
     plan = begun(tmp_path, server.base_url, *arms, value_head=head, value_features="words").plan
-    found = {one.name: one.usage.calls for one in (await estimate_study(plan)).arms}
+    estimated = await estimate_study(plan)
+    assert not any("--samples 1" in note for note in estimated.notes)
+    found = {one.name: one.usage.calls for one in estimated.arms}
     assert found == {"vanilla": N, "maj@3": 2 * N, f"best@{K}": 2 * N}
     assert server.calls == []
 
@@ -223,34 +235,146 @@ async def test_embeddings_are_paid_and_matched_by_more_votes(
 
 
 async def embedding_head(folder: Path, given: Mapping[str, Any], seen: Mapping[str, Any]) -> Path:
-    from hierarchical_reasoning.values.assembly import encoder_of
-
     config = RunConfig(**given, **seen, search="beam", cache_dir=folder / "cache")
-    pairs = [
-        (Place(Problem(f"k{n}", f"Known {n}?", None, None, {}), (text.format(n),)), float(text is RIGHT))
-        for n in range(20)
-        for text in (RIGHT, WRONG)
-    ]
-    places, rewards = zip(*pairs, strict=True)
     async with make_backends(config) as backends:
-        fitted = await fit(places, rewards, encoder_of(config, backends), HeadSettings(n_models=2))
-        await fitted.estimator.save(folder)
-    return folder
+        return await make_head(folder, encoder=encoder_of(config, backends))
+
+
+async def test_what_cannot_be_valued_is_not_chosen_and_that_is_told(
+    tmp_path: Path, server: ScriptedServer, head: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that does not answer is asked again the next time; a text that is too long never is."""
+    known = HashedWords.encode
+    failure: type[Exception] = ServerError
+
+    async def encode(words: HashedWords, places: Sequence[Place]) -> Any:
+        if any("Problem 2:" in place.texts[0] for place in places):
+            raise failure("not now")
+        return await known(words, places)
+
+    monkeypatch.setattr(HashedWords, "encode", encode)
+    study = tmp_path / "study"
+    begun(tmp_path, server.base_url, "vanilla", "best@3", value_head=head, value_features="words")
+    await run_shard(study)
+    record = merge(study)
+    said = "best of 3: 3 of 18 samples ended in an error, and cannot be chosen"
+    assert (record.cautions, said in (study / "summary.md").read_text()) == ((said,), True)
+    assert record.matched.arms["best@3"].twin == "maj@3"
+    calls, failure = len(server.calls), ContextLengthError
+    await run_shard(study, changes={"retry_errors": True})
+    record = merge(study)
+    assert record.cautions == ("best of 3: 3 of 18 answers could not be valued, and cannot be chosen",)
+    (entry,) = [one for one in results_of(study, "best@3") if one.problem_id == "p2"]
+    assert (entry.extracted_answer, entry.outcome) == (None, Outcome.NO_ANSWER)
+    assert entry.notes[0] == "choice by value: none of 3 samples gave an answer that was valued"
+    assert len(server.calls) == calls  # the samples were there
+
+
+async def test_a_sample_that_ended_in_an_error_leaves_the_others_to_choose_from(
+    tmp_path: Path, head: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    write_problems(tmp_path / "problems.jsonl", N)
+
+    def failing(call: Call) -> Answer:
+        drawn = zlib.crc32(json.dumps([call.messages, call.body["seed"]]).encode())
+        return Status(400) if drawn % 4 == 0 else answering(call)
+
+    with ScriptedServer(failing) as server:
+        study = await compare(
+            tmp_path / "study",
+            [f"best@{K}"],
+            value_head=head,
+            value_features="words",
+            **settings_for(tmp_path, server.base_url),
+        )
+    status = {arm.name: arm for arm in study_status(tmp_path / "study").arms}
+    errors = status[f"best@{K}"].errors
+    assert 0 < errors < N * K / 2
+    assert set(study.record.cautions) == {
+        f"{what} of {K}: {errors} of {N * K} samples ended in an error, and cannot be chosen"
+        for what in ("best", "majority")
+    }
+    match = study.record.matched.arms[f"best@{K}"]
+    assert (match.problems, match.votes, match.twin) == (N, K, f"maj@{K}")
+    for one in study.entries(f"best@{K}"):
+        assert one.error is None
+        (said, failed) = one.notes if len(one.notes) == 2 else (*one.notes, "0 samples")
+        assert f"values among {K} samples" in said
+        assert one.usage["reasoner"].calls == K - int(failed.split()[0])
+
+
+async def test_a_head_that_was_fitted_to_the_problems_is_told_where_results_are_read(
+    tmp_path: Path, server: ScriptedServer
+) -> None:
+    problems = [Problem(f"p{n}", f"Problem {n}: 10 + {n}?", None, None, {}) for n in range(20)]
+    head = await make_head(tmp_path / "head", problems)
+    study = await compare(
+        tmp_path / "study",
+        ["vanilla", "best@3"],
+        value_head=head,
+        value_features="words",
+        **settings_for(tmp_path, server.base_url),
+    )
+    (said,) = study.record.cautions
+    assert said.startswith("best of 3: SEEN: ")
+    assert "was fitted to all 6 problems here" in said
+    report = write_report(tmp_path / "study")
+    for path in (tmp_path / "study" / "summary.md", report.html, report.summary):
+        assert "SEEN: " in path.read_text()
+
+
+async def test_a_head_for_choices_may_come_later(tmp_path: Path, server: ScriptedServer, head: Path) -> None:
+    study = tmp_path / "study"
+    begun(tmp_path, server.base_url, "vanilla", matched=False)
+    given = {"matched": False, "value_head": head, "value_features": "words"}
+    later = begun(tmp_path, server.base_url, "best@3", **given)
+    assert (later.added, later.plan.common.value_head) == (("best@3",), None)
+    assert begun(tmp_path, server.base_url, "best@3", **given).added == ()
+    with pytest.raises(ConfigError, match="begun with other settings"):
+        begun(tmp_path, server.base_url, "vanilla", matched=False, value_head=head)
+    await run_shard(study)
+    assert merge(study).is_finished
+
+
+async def test_arms_that_choose_among_the_same_have_them_embedded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    write_problems(tmp_path / "problems.jsonl", N)
+    with ScriptedServer(answering, models=("scripted", "embedder"), first_s=0.02) as server:
+        given = settings_for(tmp_path, server.base_url)
+        seen = {"value_features": "embeddings", "embedding_model_name": "embedder"}
+        head = await embedding_head(tmp_path / "head", given, seen)
+        first = len(server.calls)
+        await compare(
+            tmp_path / "study", ["best@3", "best@5"], matched=False, value_head=head, **given, **seen
+        )
+        embedded = [json.dumps(call.body) for call in server.calls[first:] if "input" in call.body]
+    assert len(embedded) == len(set(embedded)) > N
 
 
 @pytest.mark.parametrize(
     ("arm", "settings", "said"),
     [
+        ("best@20000", {"head": True}, "a choice needs 2 samples or more, and 10,000 at most"),
+        ("best@3000", {"head": True, "samples": 4}, "3,000 times --samples are 12,000 samples of a problem"),
+        ({"name": "maj@1", "best_of": 4, "vanilla_baseline": True}, {"head": True}, "give it another"),
+        ({"name": "best@1", "best_of": 1, "vanilla_baseline": True}, {"head": True}, "give it another"),
         (
             "best@4",
             {},
             "arm best@4: what is chosen is what a value head values most; give one with --value_head",
         ),
-        ("best@1", {"head": True}, "a choice needs 2 samples or more, as in best@8"),
+        ("best@1", {"head": True}, "a choice needs 2 samples or more, and 10,000 at most"),
         ("best@4", {"head": True, "temperature": 0}, "there is nothing to choose from"),
         ({"best_of": 4, "search": "beam"}, {"head": True}, "a search (beam) has a tree instead"),
         ({"best_of": 4, "votes": 3}, {"head": True}, "votes and best_of are two ways to choose"),
-        ({"best_of": "many"}, {"head": True}, "best_of is 'many'; it must be a whole number of 1 or more"),
+        (
+            {"best_of": "many"},
+            {"head": True},
+            "best_of is 'many'; it must be a whole number from 1 to 10,000",
+        ),
         ({"name": "best@3", "best_of": 4, "vanilla_baseline": True}, {"head": True}, "give it another"),
         ({"bestof": 4}, {"head": True}, "'bestof' is no setting; did you mean best_of?"),
     ],

@@ -262,13 +262,50 @@ def test_problems_that_the_head_was_fitted_to_are_told(tmp_path: Path) -> None:
         assert told.exit_code == 0, told.output
         run = assemble(config_for(tmp_path, value_head=head, value_features="words", samples=2, n_rows=40))
         assert [note for note in run.notes if note.startswith("SEEN")] == [
-            f"SEEN: --value_head {head} was fitted to {fitted} of the 40 problems here, so what it chooses for them is "
-            "no result that holds for others"
+            f"SEEN: --value_head {head} was fitted to {fitted} of the 40 problems here, so what it chooses for them "
+            "holds for no others"
         ]
     config = config_for(tmp_path, value_head=tmp_path / "0", value_features="words", samples=2, n_rows=3)
     assert "was fitted to all 3 problems here" in " ".join(assemble(config).notes)
     new = {"value_head": tmp_path / "0", "value_features": "words", "samples": 2, "sample_id": ("p35", "p36")}
     assert not any("SEEN" in note for note in assemble(config_for(tmp_path, **new)).notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"problems": 5}, "is no value head that can be read"),
+        ({"problems": [[1]]}, "its problems are no digests"),
+    ],
+)
+def test_a_head_whose_problems_cannot_be_read_is_refused(
+    tmp_path: Path, head: Path, changes: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ValueHeadError, match=said):
+        assemble(config_for(tmp_path, value_head=rewritten(head, tmp_path, changes), value_features="words"))
+
+
+def test_a_head_of_the_version_before_is_used_and_its_problems_are_said_to_be_unknown(
+    tmp_path: Path, head: Path
+) -> None:
+    older = rewritten(head, tmp_path / "older", {"version": 1}, without="problems")
+    run = assemble(config_for(tmp_path, value_head=older, value_features="words", samples=2))
+    assert [note.startswith("SEEN? --value_head") for note in run.cautions] == [True]
+    read = asyncio.run(LearnedValue.load(older, HashedWords()))
+    assert read.problems is None
+    asyncio.run(read.save(tmp_path / "again"))
+    assert asyncio.run(LearnedValue.load(tmp_path / "again", HashedWords())).problems is None
+
+
+def rewritten(head: Path, folder: Path, changes: dict[str, Any], without: str = "") -> Path:
+    """A head whose header says something else."""
+    folder.mkdir(exist_ok=True)
+    path = head / "value_head.safetensors"
+    with safe_open(path, "np") as file:
+        header = json.loads(file.metadata()["value_head"]) | changes
+    header.pop(without, None)
+    save_file(load_file(path), folder / path.name, metadata={"value_head": json.dumps(header)})
+    return folder
 
 
 def test_one_sample_leaves_nothing_to_choose_and_that_is_said(tmp_path: Path, head: Path) -> None:
@@ -291,7 +328,7 @@ def test_in_a_study_the_head_of_all_is_for_those_that_search(tmp_path: Path, hea
     begun = begin(StudyFiles(tmp_path / "study"), asked)
     heads = {arm.name: begun.plan.config(arm).value_head for arm in begun.plan.arms}
     assert heads == {"vanilla": None, "untyped": None, "tree": head}
-    assert "vanilla, untyped: --value_head has no effect with neither search nor best_of" in begun.notes
+    assert "vanilla, untyped: --value_head has no effect without a search or best_of" in begun.notes
 
 
 def test_settings_of_a_search_still_have_no_effect_without_one(tmp_path: Path, head: Path) -> None:
