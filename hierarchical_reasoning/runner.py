@@ -33,6 +33,7 @@ from hierarchical_reasoning.results.records import (
 )
 from hierarchical_reasoning.results.summary import Plan, summarize
 from hierarchical_reasoning.results.trees import summarize_trees
+from hierarchical_reasoning.search.combinations import CAUTIONS
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.stopping import Stop, StopCause
 from hierarchical_reasoning.versions import versions
@@ -58,6 +59,11 @@ class Finished:
     """False: nothing was owed, and `path` is what an earlier session wrote."""
     stopped: StopCause | None = None
     """None unless the run was asked to stop; `head.summary` says whether anything is missing."""
+
+    @property
+    def cautions(self) -> tuple[str, ...]:
+        """Of the notes in the results file, those without which its figures mislead."""
+        return tuple(note for note in self.head.config.get("notes", ()) if note.startswith(CAUTIONS))
 
     @property
     def results(self) -> ResultsFile:

@@ -27,8 +27,8 @@ from hierarchical_reasoning.assembly import Run
 from hierarchical_reasoning.cli.figures import (
     accuracy_text,
     cost_text,
-    estimate_text,
     memory_text,
+    sampling_cells,
     trees_cells,
 )
 from hierarchical_reasoning.config import RunConfig
@@ -36,7 +36,6 @@ from hierarchical_reasoning.observer import Observer
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.records import ResultEntry, RoleUsage, TreesSummary
-from hierarchical_reasoning.results.sampling import SamplingSummary
 from hierarchical_reasoning.runner import Finished
 from hierarchical_reasoning.trace import FINISH
 from hierarchical_reasoning.wording import counted
@@ -176,6 +175,8 @@ class Display(Observer):
             self._console.print(_trees_table(trees))
         for note in finished.backend_notes:
             self.line(f"note: {note}")
+        for caution in finished.cautions:
+            self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(caution)))
         for alarm in finished.head.summary.alarms:
             self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(alarm)))
         where = "" if finished.is_new else ", from before: nothing was owed"
@@ -228,8 +229,8 @@ def _results_table(finished: Finished) -> Table:
     table.add_row("accuracy, all problems", accuracy_text(summary.accuracy))
     if summary.outcomes[Outcome.ERROR]:
         table.add_row("accuracy, without errors", accuracy_text(summary.accuracy_completed))
-    if summary.sampling is not None:
-        _add_sampling(table, summary.sampling)
+    for name, value in () if summary.sampling is None else sampling_cells(summary.sampling):
+        table.add_row(name, value)
     for outcome, count in summary.outcomes.items():
         if count:
             table.add_row(outcome.value, str(count))
@@ -260,24 +261,6 @@ def _trees_table(trees: TreesSummary) -> Table:
     for name, value in trees_cells(trees):
         table.add_row(name, value)
     return table
-
-
-def _add_sampling(table: Table, sampling: SamplingSummary) -> None:
-    """mean@k, pass@k for powers of 2 and all samples, and the majority's accuracy."""
-    table.add_row(f"mean@{sampling.samples}", estimate_text(sampling.mean_at_k))
-    for k, passed in sampling.pass_at_k.items():
-        if k == sampling.samples or k & (k - 1) == 0:
-            table.add_row(f"pass@{k}", estimate_text(passed))
-    table.add_row(f"majority of {sampling.samples}", accuracy_text(sampling.majority))
-    if sampling.valued is not None:
-        table.add_row(f"best of {sampling.samples} (--value_head)", accuracy_text(sampling.valued.best))
-        table.add_row("vote weighted by values", accuracy_text(sampling.valued.weighted))
-        if sampling.valued.not_valued:
-            table.add_row("answers not valued", str(sampling.valued.not_valued))
-    if sampling.ties:
-        table.add_row("votes tied, drawn by --seed", str(sampling.ties))
-    if sampling.no_answer:
-        table.add_row("no answer to vote on", str(sampling.no_answer))
 
 
 def _add_usage(table: Table, usage_by_role: Mapping[str, RoleUsage]) -> None:

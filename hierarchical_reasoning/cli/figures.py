@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hierarchical_reasoning.results.intervals import Accuracy, Estimate
 from hierarchical_reasoning.results.records import TreesSummary
+from hierarchical_reasoning.results.sampling import SamplingSummary
 from hierarchical_reasoning.trees.metrics import figures_in_words
 from hierarchical_reasoning.wording import counted
 from taxonomy.terminal import visible
@@ -42,6 +43,28 @@ def memory_text(n_bytes: int) -> str:
     """In MiB or GiB."""
     mib = n_bytes / 2**20
     return f"{mib:,.0f} MiB" if mib < 1024 else f"{mib / 1024:,.1f} GiB"
+
+
+def sampling_cells(sampling: SamplingSummary) -> list[tuple[str, str]]:
+    """What several samples a problem come to: mean@k, pass@k for powers of 2 and all samples, and what a choice among
+    them brings; a name and a value each."""
+    cells = [(f"mean@{sampling.samples}", estimate_text(sampling.mean_at_k))]
+    cells += [
+        (f"pass@{k}", estimate_text(passed))
+        for k, passed in sampling.pass_at_k.items()
+        if k == sampling.samples or k & (k - 1) == 0
+    ]
+    cells.append((f"majority of {sampling.samples}", accuracy_text(sampling.majority)))
+    if (valued := sampling.valued) is not None:
+        cells.append((f"best of {sampling.samples} (--value_head)", accuracy_text(valued.best)))
+        cells.append(("vote weighted by values", accuracy_text(valued.weighted)))
+        if valued.not_valued:
+            cells.append(("answers not valued", str(valued.not_valued)))
+    if sampling.ties:
+        cells.append(("votes tied, drawn by --seed", str(sampling.ties)))
+    if sampling.no_answer:
+        cells.append(("no answer to vote on", str(sampling.no_answer)))
+    return cells
 
 
 def trees_cells(trees: TreesSummary) -> list[tuple[str, str]]:

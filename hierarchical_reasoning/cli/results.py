@@ -22,6 +22,7 @@ from hierarchical_reasoning.cli.results_view import (
     list_line,
     problem_name,
     run_table,
+    samples_table,
     trees_table,
 )
 from hierarchical_reasoning.cli.trace_view import show_trace
@@ -153,8 +154,9 @@ def _compare(runs: Sequence[RunFile], asked: _Asked) -> None:
             cost = tally.total_usage.cost_usd if whole is None else whole.cost_usd
             rows.append(Row(run, tally, cost, comparison.agreement(number, 0) if number else None))
         _console().print(run_table(rows))
-        if asked.category is None and (trees := trees_table(runs)) is not None:
-            _console().print(trees)
+        for table in () if asked.category is not None else (samples_table(runs), trees_table(runs)):
+            if table is not None:
+                _console().print(table)
     if comparison.mistaken:
         _note(f"{comparison.mistaken:,} ids stand for another problem in another file; they are not compared")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -12,6 +12,7 @@ from hierarchical_reasoning.cli.figures import (
     accuracy_text,
     cost_text,
     memory_text,
+    sampling_cells,
     trees_cells,
     visible_cell,
 )
@@ -72,16 +73,35 @@ def run_table(rows: Sequence[Row]) -> Table:
     return table
 
 
+def samples_table(runs: Sequence[RunFile]) -> Table | None:
+    """A row a figure and a column a file, of the files with several samples a problem; None without any."""
+    return _figures_table(
+        "Samples",
+        {
+            str(run.path): dict(sampling_cells(sampling))
+            for run in runs
+            if run.facts.summary is not None and (sampling := run.facts.summary.sampling) is not None
+        },
+    )
+
+
 def trees_table(runs: Sequence[RunFile]) -> Table | None:
     """A row a figure and a column a file, of the files whose runs searched; None without any."""
-    columns = {
-        str(run.path): dict(trees_cells(trees))
-        for run in runs
-        if run.facts.summary is not None and (trees := run.facts.summary.trees) is not None
-    }
+    return _figures_table(
+        "Trees",
+        {
+            str(run.path): dict(trees_cells(trees))
+            for run in runs
+            if run.facts.summary is not None and (trees := run.facts.summary.trees) is not None
+        },
+    )
+
+
+def _figures_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table | None:
+    """By the path of a file, what stands in its column by the name of the row."""
     if not columns:
         return None
-    table = Table(title="Trees", title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("measure")
     for path in columns:
         table.add_column(visible_cell(path), justify="right", overflow="fold")

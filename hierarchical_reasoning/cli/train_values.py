@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -15,6 +16,7 @@ from hierarchical_reasoning.cli.shared_options import FRAMEWORKS, with_options
 from hierarchical_reasoning.search.settings import ValueFeatures
 from hierarchical_reasoning.training.values.config import ValuesConfig
 from hierarchical_reasoning.values.settings import HEAD_KINDS
+from hierarchical_reasoning.wording import counted
 
 if TYPE_CHECKING:
     from hierarchical_reasoning.results.intervals import Accuracy
@@ -101,8 +103,8 @@ async def _run(config: ValuesConfig) -> None:
 def _show(trained: TrainedValues, config: ValuesConfig) -> None:
     fitted, measured = trained.fitted, trained.measured
     click.echo(
-        f"learned from {fitted.n_train:,} places, seen as {fitted.estimator.encoder.name}, in {fitted.rounds} rounds; "
-        f"stopped and calibrated by {fitted.n_validation:,} others"
+        f"learned from {fitted.n_train:,} places, seen as {fitted.estimator.encoder.name}, in "
+        f"{counted(fitted.rounds, 'round')}; stopped and calibrated by {fitted.n_validation:,} others"
     )
     if measured is not None:
         click.echo(
@@ -118,13 +120,22 @@ def _show(trained: TrainedValues, config: ValuesConfig) -> None:
             )
     click.echo(f"value head: {trained.head}")
     click.echo(
-        f"choose among samples with it, and the settings of the traces: --samples 8 --value_head {config.output_dir}"
+        f"choose among samples with it, and the settings of the traces: {_settings_of(config.files)}--samples 8 "
+        f"--value_head {config.output_dir}"
         f"{_features(config)}"
     )
     click.echo(
         f"search with it: --search beam --value_head {config.output_dir} --uncertainty {config.uncertainty}"
         f"{_features(config)} --local_reward value --path_reward value"
     )
+
+
+def _settings_of(files: Sequence[Path]) -> str:
+    """The flags by which the traces were made; none where they were made in several ways."""
+    from hierarchical_reasoning.training.values.attempts import how_made
+
+    [made, *others] = {how_made(path) for path in files}
+    return "" if others else f"{made} "
 
 
 def _features(config: ValuesConfig) -> str:

@@ -317,8 +317,10 @@ def _check_arms(plan: StudyPlan, arms: Sequence[ArmPlan]) -> tuple[StudyProblems
             raise ConfigError(f"arm {arm.name}: {error}") from error
         for note in run.notes:
             notes.setdefault(note, []).append(arm.name)
-        if plan.common.value_head is not None and config.search is None and config.value_head is None:
-            notes.setdefault("--value_head has no effect without a search or best_of", []).append(arm.name)
+    if plan.common.value_head is not None and all(plan.config(arm).value_head is None for arm in plan.arms):
+        notes["--value_head has no effect without an arm that searches, or chooses by it"] = [
+            arm.name for arm in arms
+        ]
     assert run is not None, "a study has an arm"
     found = StudyProblems(
         sha256=run.problems.sha256, problems=tuple(_problem(problem) for problem in run.problems.problems)

@@ -52,7 +52,7 @@ def footnotes(record: StudyRecord) -> list[str]:
     ]
     notes[:0] = record.cautions
     if record.owed:
-        notes.insert(0, f"NOT FINISHED: {counted(record.owed, 'attempt')} of all arms are owed.")
+        notes.insert(0, f"NOT FINISHED: {counted(record.owed, 'answer')} of all arms are owed.")
     if record.waiting:
         notes.append(f"Not chosen yet: the matched baselines of {', '.join(record.waiting)}.")
     notes += [f"{arm.label}: {arm.errors} errors" for arm in record.statistics.arms if arm.errors]

@@ -62,7 +62,8 @@ def shown(*arguments: object) -> str:
 
 
 def row_of(output: str, name: str) -> list[str]:
-    (line,) = [line for line in output.splitlines() if name in line]
+    runs = output.partition("\nSamples ")[0]
+    (line,) = [line for line in runs.splitlines() if name in line]
     return [cell.strip() for cell in line.strip("│").split("│")]
 
 

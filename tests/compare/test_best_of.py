@@ -410,7 +410,7 @@ def test_from_the_command_line(tmp_path: Path, server: ScriptedServer, head: Pat
     )
     assert told.exit_code == 0, told.output
     assert "best of 3" in told.output
-    assert "vanilla, maj@3: --value_head has no effect" in " ".join(told.output.split())
+    assert "has no effect" not in told.output
     assert [arm.name for arm in read_plan(StudyFiles(tmp_path / "study")).arms] == [
         "vanilla",
         "maj@3",

@@ -18,6 +18,7 @@ from hierarchical_reasoning.errors import ResultsFileError
 from hierarchical_reasoning.journal.file import read_header, read_journal
 from hierarchical_reasoning.results.reader.json_stream import JsonScanner, JsonStreamError, TruncatedJsonError
 from hierarchical_reasoning.results.records import ResultEntry, TreesSummary
+from hierarchical_reasoning.results.sampling import SamplingSummary
 
 ENTRIES = "results"
 """The key of the entries, the last one of a results file."""
@@ -34,6 +35,8 @@ class RecordedSummary(_Facts):
 
     cost_usd: float | None = None
     """Of all calls that were made, earlier attempts included; None where a price is not known."""
+    sampling: SamplingSummary | None = None
+    """None where each problem was attempted once."""
     trees: TreesSummary | None = None
     """None where nothing was searched, and in files of earlier versions."""
 

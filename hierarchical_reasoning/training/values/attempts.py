@@ -82,6 +82,20 @@ def read_attempts(paths: Sequence[Path]) -> Attempts:
     return Attempts(tuple(graded), left_out, repeated)
 
 
+def how_made(path: Path) -> str:
+    """The flags that tell traces of one kind from others, as a file records them. Raises as `read_attempts`."""
+    facts = open_run(path).facts
+    recorded = facts.config.recorded
+    if not facts.use_hierarchical_reasoning:
+        kind = "--vanilla_baseline"
+    elif recorded.get("planner") == "untyped":
+        kind = "--planner untyped"
+    else:
+        kind = f"--label_level {facts.label_level}"
+    search = "" if recorded.get("search") is None else f" --search {recorded['search']}"
+    return f"{kind}{search} --temperature {recorded.get('temperature')}"
+
+
 def _attempt(entry: ResultEntry, ballot: Callable[[str], str]) -> Attempt:
     problem = Problem(entry.problem_id, entry.problem, None, entry.category, {})
     return Attempt(

@@ -17,7 +17,7 @@ from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.results.file import check_writable
 from hierarchical_reasoning.results.reader import open_run
 from hierarchical_reasoning.search.combinations import check_search
-from hierarchical_reasoning.training.values.attempts import Attempt, Attempts, read_attempts
+from hierarchical_reasoning.training.values.attempts import Attempt, Attempts, how_made, read_attempts
 from hierarchical_reasoning.training.values.config import ValuesConfig
 from hierarchical_reasoning.training.values.measures import Measured, measure
 from hierarchical_reasoning.values.assembly import encoder_of
@@ -68,6 +68,10 @@ async def train_values(
         )
     check_writable(target, "--output_dir")
     attempts = read_attempts(config.files)
+    for path in config.files:
+        report(
+            f"{path}: {how_made(path)}, problems of {open_run(path).facts.config.recorded.get('input_file')}"
+        )
     learned, tested = _divided(attempts, config)
     places, rewards, notes = _pairs(learned, attempts, config)
     report(

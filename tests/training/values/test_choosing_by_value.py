@@ -7,6 +7,7 @@ import csv
 import json
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,9 @@ def test_it_is_shown_and_exported(tmp_path: Path, head: Path) -> None:
     with table.open(newline="") as lines:
         values = [float(row["value"]) for row in csv.DictReader(lines)]
     assert values == [entry.value for entry in finished.results.results]
+    shown = " ".join(CliRunner().invoke(main, ["results", str(finished.path)]).output.split())
+    assert f"best of {SAMPLES} (--value_head)" in shown
+    assert f"majority of {SAMPLES}" in shown
     told = CliRunner().invoke(main, ["results", str(finished.path), "--trace", "p1"])
     assert f"value: {finished.results.results[SAMPLES].value:.3f}" in told.output
 
@@ -166,6 +170,8 @@ def test_what_is_embedded_is_paid_by_its_attempt_and_once(tmp_path: Path) -> Non
         told = command(*run)
         assert told.exit_code == 0, told.output
         assert "best of 2 (--value_head)" in told.output
+        seen_before = " ".join(told.output.partition("best of 2")[2].split())
+        assert "ATTENTION SEEN: --value_head" in seen_before  # beside the figures, not only at the beginning
         assert "has no effect" not in told.output
         embedded = [
             tuple(call.body["input"]) for call in server.calls[before:] if call.path.endswith("/embeddings")
@@ -328,7 +334,10 @@ def test_in_a_study_the_head_of_all_is_for_those_that_search(tmp_path: Path, hea
     begun = begin(StudyFiles(tmp_path / "study"), asked)
     heads = {arm.name: begun.plan.config(arm).value_head for arm in begun.plan.arms}
     assert heads == {"vanilla": None, "untyped": None, "tree": head}
-    assert "vanilla, untyped: --value_head has no effect without a search or best_of" in begun.notes
+    unused = "--value_head has no effect without an arm that searches, or chooses by it"
+    assert unused not in begun.notes
+    without = begin(StudyFiles(tmp_path / "without"), replace(asked, arms=asked.arms[:2]))
+    assert unused in without.notes
 
 
 def test_settings_of_a_search_still_have_no_effect_without_one(tmp_path: Path, head: Path) -> None:
@@ -357,8 +366,8 @@ def test_the_bundled_model_values_its_own_answers(tmp_path: Path) -> None:
     told = command("train", "values", results, "--output_dir", tmp_path / "head", "--n_members", 2)
     assert told.exit_code == 0, told.output
     assert (
-        f"choose among samples with it, and the settings of the traces: --samples 8 --value_head {tmp_path / 'head'}\n"
-        in told.output
+        "choose among samples with it, and the settings of the traces: --vanilla_baseline --temperature 1.0 "
+        f"--samples 8 --value_head {tmp_path / 'head'}\n" in told.output
     )
     told = command("run", *shared, "--value_head", tmp_path / "head")
     assert told.exit_code == 0, told.output

@@ -37,7 +37,10 @@ def test_it_learns_to_choose_and_says_how_well(tmp_path: Path) -> None:
     lines: list[str] = []
     config = ValuesConfig(files=(results,), output_dir=tmp_path / "head", value_features="words")
     trained = asyncio.run(train_values(config, lines.append))
-    assert lines == ["150 traces on 30 problems, 60 right"]
+    assert lines == [
+        f"{results}: --vanilla_baseline --temperature 0.7, problems of {tmp_path / 'problems.jsonl'}",
+        "150 traces on 30 problems, 60 right",
+    ]
     measured = trained.measured
     assert measured is not None
     assert (measured.problems, measured.attempts, measured.right) == (6, 30, 12)
