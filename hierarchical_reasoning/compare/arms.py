@@ -53,7 +53,7 @@ def arm_of(name: str, settings: Mapping[str, Any], levels: Sequence[int]) -> Arm
         if "label_level" in given:
             raise ConfigError(f"arm {name}: level and label_level are the same; give one of them")
         given["label_level"] = given.pop("level")
-    votes, best_of = _taken(name, given, "votes"), _taken(name, given, "best_of")
+    votes, best_of = _popped(name, given, "votes"), _popped(name, given, "best_of")
     if votes > 1 and best_of > 1:
         raise ConfigError(f"arm {name}: votes and best_of are two ways to choose; give one of them")
     if votes > 1:
@@ -190,7 +190,7 @@ def _samples(name: str, n: int, what: str) -> int:
     return n
 
 
-def _taken(name: str, given: dict[str, Any], key: str) -> int:
+def _popped(name: str, given: dict[str, Any], key: str) -> int:
     """The number of samples that was among the settings; 1 where there was none."""
     value = given.pop(key, 1)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SAMPLES:

@@ -158,11 +158,8 @@ def _match(
     measured = [
         both for problem in problems if (both := _taken(plan, arm, problem, of_arm, of_vanilla)) is not None
     ]
-    n, arm_spent, vanilla_spent = (
-        len(measured),
-        sum(ours for ours, _ in measured),
-        sum(one for _, one in measured),
-    )
+    n = len(measured)
+    arm_spent, vanilla_spent = (sum(each) for each in zip(*measured, strict=True)) if measured else (0, 0)
     if not vanilla_spent:
         reason = f"no problem was finished without an error by both {arm.name} and {vanilla.name}"
         return Match(votes=None, twin=None, reason=reason)

@@ -103,15 +103,18 @@ class _Merging:
         if arm.votes == 1:
             return
         journals = ArmJournals(self._files, arm.run)
-        made = [entry for key in self._keys(self._plan.samples * arm.votes) if (entry := journals.entry(key))]
-        errors = sum(entry.error is not None for entry in made)
+        made = errors = answers = unvalued = 0
+        for key in self._keys(self._plan.samples * arm.votes):
+            if (entry := journals.entry(key)) is not None:
+                made += 1
+                errors += entry.error is not None
+                if entry.error is None and entry.extracted_answer is not None:
+                    answers += 1
+                    unvalued += entry.value is None
         if errors:
-            yield f"{label}: {errors:,} of {counted(len(made), 'sample')} ended in an error, and cannot be chosen"
-        answers = [entry for entry in made if entry.error is None and entry.extracted_answer is not None]
-        unvalued = sum(entry.value is None for entry in answers) if arm.is_choice else 0
-        if unvalued:
-            said = f"{label}: {unvalued:,} of {counted(len(answers), 'answer')}"
-            yield f"{said} could not be valued, and cannot be chosen"
+            yield f"{label}: {errors:,} of {counted(made, 'sample')} ended in an error, and cannot be chosen"
+        if unvalued and arm.is_choice:
+            yield f"{label}: {unvalued:,} of {counted(answers, 'answer')} could not be valued, and cannot be chosen"
 
     def _keys(self, samples: int) -> list[Key]:
         return [(problem.id, sample) for problem in self._problems for sample in range(samples)]
