@@ -11,6 +11,7 @@ from typing import Any
 
 from hierarchical_reasoning.assets import TEST_PROBLEMS
 from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.cautions import cautions_among
 from hierarchical_reasoning.combinations import check_combinations
 from hierarchical_reasoning.config import RunConfig
 from hierarchical_reasoning.errors import ConfigError
@@ -31,8 +32,9 @@ from hierarchical_reasoning.reasoning_parts import (
     with_examples_by_model,
 )
 from hierarchical_reasoning.results.records import RoleUsage
-from hierarchical_reasoning.search.combinations import CAUTIONS, check_path_reward, value_head_facts
+from hierarchical_reasoning.search.combinations import check_path_reward
 from hierarchical_reasoning.solvers import HierarchicalSolver, JointSolver, Solver, VanillaSolver
+from hierarchical_reasoning.values.assembly import value_head_facts
 from hierarchical_reasoning.verifiers import Verifier, verifier_for
 from llm_backends import Backend, Price, Sampling
 from taxonomy import (
@@ -69,7 +71,7 @@ class Run:
     @property
     def cautions(self) -> tuple[str, ...]:
         """Of the notes, those without which the results mislead."""
-        return tuple(note for note in self.notes if note.startswith(CAUTIONS))
+        return cautions_among(self.notes)
 
 
 def check(config: RunConfig) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from hierarchical_reasoning.assembly import Run
 from hierarchical_reasoning.attempt import attempt, entry_of
 from hierarchical_reasoning.backends import Backends
+from hierarchical_reasoning.cautions import cautions_among
 from hierarchical_reasoning.error_limit import errors_allowed
 from hierarchical_reasoning.errors import OutputError
 from hierarchical_reasoning.journal.lines import JournalHeader
@@ -33,7 +34,6 @@ from hierarchical_reasoning.results.records import (
 )
 from hierarchical_reasoning.results.summary import Plan, summarize
 from hierarchical_reasoning.results.trees import summarize_trees
-from hierarchical_reasoning.search.combinations import CAUTIONS
 from hierarchical_reasoning.solvers import Solution, Solver
 from hierarchical_reasoning.stopping import Stop, StopCause
 from hierarchical_reasoning.versions import versions
@@ -63,7 +63,7 @@ class Finished:
     @property
     def cautions(self) -> tuple[str, ...]:
         """Of the notes in the results file, those without which its figures mislead."""
-        return tuple(note for note in self.head.config.get("notes", ()) if note.startswith(CAUTIONS))
+        return cautions_among(self.head.config.get("notes", ()))
 
     @property
     def results(self) -> ResultsFile:

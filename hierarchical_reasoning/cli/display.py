@@ -175,9 +175,7 @@ class Display(Observer):
             self._console.print(_trees_table(trees))
         for note in finished.backend_notes:
             self.line(f"note: {note}")
-        for caution in finished.cautions:
-            self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(caution)))
-        for alarm in finished.head.summary.alarms:
+        for alarm in (*finished.cautions, *finished.head.summary.alarms):
             self._console.print(Text.assemble(("ATTENTION ", "bold red"), visible(alarm)))
         where = "" if finished.is_new else ", from before: nothing was owed"
         self.line(f"results: {finished.path}{where}")

@@ -18,12 +18,11 @@ from hierarchical_reasoning.cli.grouped import COMMAND_CONTEXT
 from hierarchical_reasoning.cli.results_view import (
     Row,
     differing_line,
+    figures_tables,
     list_heading,
     list_line,
     problem_name,
     run_table,
-    samples_table,
-    trees_table,
 )
 from hierarchical_reasoning.cli.trace_view import show_trace
 from hierarchical_reasoning.outcomes import Outcome
@@ -154,9 +153,8 @@ def _compare(runs: Sequence[RunFile], asked: _Asked) -> None:
             cost = tally.total_usage.cost_usd if whole is None else whole.cost_usd
             rows.append(Row(run, tally, cost, comparison.agreement(number, 0) if number else None))
         _console().print(run_table(rows))
-        for table in () if asked.category is not None else (samples_table(runs), trees_table(runs)):
-            if table is not None:
-                _console().print(table)
+        for table in figures_tables(runs) if asked.category is None else ():
+            _console().print(table)
     if comparison.mistaken:
         _note(f"{comparison.mistaken:,} ids stand for another problem in another file; they are not compared")
 

@@ -73,34 +73,19 @@ def run_table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def samples_table(runs: Sequence[RunFile]) -> Table | None:
-    """A row a figure and a column a file, of the files with several samples a problem; None without any."""
-    return _figures_table(
-        "Samples",
-        {
-            str(run.path): dict(sampling_cells(sampling))
-            for run in runs
-            if run.facts.summary is not None and (sampling := run.facts.summary.sampling) is not None
-        },
-    )
+def figures_tables(runs: Sequence[RunFile]) -> list[Table]:
+    """What several samples a problem, and the trees of searches, come to: a row a figure and a column a file."""
+    summaries = {str(run.path): run.facts.summary for run in runs if run.facts.summary is not None}
+    samples = {path: sampling_cells(one.sampling) for path, one in summaries.items() if one.sampling}
+    trees = {path: trees_cells(one.trees) for path, one in summaries.items() if one.trees}
+    return [
+        _figures_table(title, found) for title, found in (("Samples", samples), ("Trees", trees)) if found
+    ]
 
 
-def trees_table(runs: Sequence[RunFile]) -> Table | None:
-    """A row a figure and a column a file, of the files whose runs searched; None without any."""
-    return _figures_table(
-        "Trees",
-        {
-            str(run.path): dict(trees_cells(trees))
-            for run in runs
-            if run.facts.summary is not None and (trees := run.facts.summary.trees) is not None
-        },
-    )
-
-
-def _figures_table(title: str, columns: Mapping[str, Mapping[str, str]]) -> Table | None:
-    """By the path of a file, what stands in its column by the name of the row."""
-    if not columns:
-        return None
+def _figures_table(title: str, cells: Mapping[str, Sequence[tuple[str, str]]]) -> Table:
+    """By the path of a file, what stands in its column: the name of a row, and a value."""
+    columns = {path: dict(of_file) for path, of_file in cells.items()}
     table = Table(title=title, title_justify="left")
     table.add_column("measure")
     for path in columns:

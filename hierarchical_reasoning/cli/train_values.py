@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -119,8 +118,9 @@ def _show(trained: TrainedValues, config: ValuesConfig) -> None:
                 f"{_share(measured.any)}"
             )
     click.echo(f"value head: {trained.head}")
+    like_the_traces = f"{next(iter(trained.flags))} " if len(trained.flags) == 1 else ""
     click.echo(
-        f"choose among samples with it, and the settings of the traces: {_settings_of(config.files)}--samples 8 "
+        f"choose among samples with it, and the settings of the traces: {like_the_traces}--samples 8 "
         f"--value_head {config.output_dir}"
         f"{_features(config)}"
     )
@@ -128,14 +128,6 @@ def _show(trained: TrainedValues, config: ValuesConfig) -> None:
         f"search with it: --search beam --value_head {config.output_dir} --uncertainty {config.uncertainty}"
         f"{_features(config)} --local_reward value --path_reward value"
     )
-
-
-def _settings_of(files: Sequence[Path]) -> str:
-    """The flags by which the traces were made; none where they were made in several ways."""
-    from hierarchical_reasoning.training.values.attempts import how_made
-
-    [made, *others] = {how_made(path) for path in files}
-    return "" if others else f"{made} "
 
 
 def _features(config: ValuesConfig) -> str:

@@ -110,9 +110,10 @@ def with_baselines(
     ]
 
 
-def names_choice(name: str) -> bool:
-    """Whether a name of ``--arms`` is that of an arm in which a value head chooses."""
-    return _BEST.fullmatch(name.strip()) is not None
+def best_named(name: str) -> int | None:
+    """Of how many vanilla samples a value head chooses one in the arm of that name; None where it is no such name."""
+    match = _BEST.fullmatch(name.strip())
+    return None if match is None else int(match[1])
 
 
 def vanilla_of(arm: ArmPlan, arms: Iterable[ArmPlan]) -> ArmPlan | None:
@@ -130,23 +131,24 @@ def nearest(key: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def _majority_of(votes: int) -> ArmPlan:
+    return ArmPlan(name=f"maj@{votes}", settings={"vanilla_baseline": True}, votes=votes)
+
+
+def _best_of(votes: int) -> ArmPlan:
+    settings = {"vanilla_baseline": True}
+    return ArmPlan(name=best_name(votes), settings=settings, votes=votes, chosen_by="value")
+
+
 def _check_meaning(arm: ArmPlan) -> None:
     """Some names say what the arm is."""
-    if _OF_A_TWIN.fullmatch(arm.name) and (arm.name, arm.settings, arm.is_vote) != (
-        f"maj@{arm.votes}",
-        {"vanilla_baseline": True},
-        True,
-    ):
+    if _OF_A_TWIN.fullmatch(arm.name) and not (arm.is_vote and arm == _majority_of(arm.votes)):
         raise ConfigError(
             f"arm {arm.name}: compute-matched baselines have such names, as majority votes of K samples; give it "
             "another"
         )
     plain = {key: value for key, value in arm.settings.items() if key not in OF_VALUE_HEAD}
-    if _BEST.fullmatch(arm.name) and (arm.name, plain, arm.is_choice) != (
-        best_name(arm.votes),
-        {"vanilla_baseline": True},
-        True,
-    ):
+    if _BEST.fullmatch(arm.name) and arm.model_copy(update={"settings": plain}) != _best_of(arm.votes):
         raise ConfigError(
             f"arm {arm.name}: the best of K vanilla samples has such a name (best_of: K, vanilla_baseline: true); give "
             "it another"
@@ -169,12 +171,9 @@ def _arms_named(name: str, levels: Sequence[int]) -> Iterator[ArmPlan]:
     elif name == "untyped":
         yield ArmPlan(name=name, settings={"planner": "untyped"})
     elif match := _MAJORITY.fullmatch(name):
-        votes = _samples(name, int(match[1]), "a majority vote")
-        yield ArmPlan(name=f"maj@{votes}", settings={"vanilla_baseline": True}, votes=votes)
+        yield _majority_of(_samples(name, int(match[1]), "a majority vote"))
     elif match := _BEST.fullmatch(name):
-        votes = _samples(name, int(match[1]), "a choice")
-        settings = {"vanilla_baseline": True}
-        yield ArmPlan(name=best_name(votes), settings=settings, votes=votes, chosen_by="value")
+        yield _best_of(_samples(name, int(match[1]), "a choice"))
     elif name == "levels" or name.isdecimal() or _LEVELS.fullmatch(name):
         for level in _levels_named(name, levels):
             yield ArmPlan(name=str(level), settings={"label_level": level})

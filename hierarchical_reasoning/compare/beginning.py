@@ -14,8 +14,8 @@ from hierarchical_reasoning.compare.arms import (
     VANILLA,
     arm_of,
     arms_named,
+    best_named,
     check_names,
-    names_choice,
     nearest,
     with_baselines,
 )
@@ -27,6 +27,7 @@ from hierarchical_reasoning.compare.plan import (
     StudyProblem,
     StudyProblems,
     Unit,
+    best_name,
     no_study,
     read_record,
     read_study_problems,
@@ -152,19 +153,14 @@ def _heads_for_choices(plan: StudyPlan, asked: Asked) -> Asked:
     it, unless arms that search would have it too."""
     head = {name: asked.settings[name] for name in sorted(OF_VALUE_HEAD & asked.settings.keys())}
     now = recorded(_config({"cache_dir": plan.settings["cache_dir"], **head}))
-    choices = [one for one in asked.arms if isinstance(one, str) and names_choice(one)]
+    choices = {one: n for one in asked.arms if isinstance(one, str) and (n := best_named(one)) is not None}
     searches = any(isinstance(one, Mapping) and one.get("search") for one in asked.arms)
     if not choices or searches or all(now[name] == plan.settings[name] for name in head):
         return asked
     arms = [
-        one
-        if one not in choices
-        else {
-            "name": str(one).strip(),
-            "best_of": int(str(one).partition("@")[2]),
-            "vanilla_baseline": True,
-            **head,
-        }
+        {"name": best_name(choices[one]), "best_of": choices[one], "vanilla_baseline": True, **head}
+        if isinstance(one, str) and one in choices
+        else one
         for one in asked.arms
     ]
     settings = {name: value for name, value in asked.settings.items() if name not in head}

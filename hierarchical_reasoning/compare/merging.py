@@ -5,6 +5,7 @@ A merge asks no model and may be made at any time: what is owed then is left out
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from hierarchical_reasoning.compare.summary import summary_markdown
 from hierarchical_reasoning.compare.voting import valued_most, voted
 from hierarchical_reasoning.compare.work import ShardRecord
 from hierarchical_reasoning.errors import OutputError
+from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.reasoning_parts import no_examples
 from hierarchical_reasoning.results.file import results_lines
 from hierarchical_reasoning.results.records import ResultEntry, ResultsHead
@@ -103,18 +105,16 @@ class _Merging:
         if arm.votes == 1:
             return
         journals = ArmJournals(self._files, arm.run)
-        made = errors = answers = unvalued = 0
-        for key in self._keys(self._plan.samples * arm.votes):
-            if (entry := journals.entry(key)) is not None:
-                made += 1
-                errors += entry.error is not None
-                if entry.error is None and entry.extracted_answer is not None:
-                    answers += 1
-                    unvalued += entry.value is None
+        made = [key for key in self._keys(self._plan.samples * arm.votes) if key in journals.outcomes]
+        errors = sum(journals.outcomes[key] is Outcome.ERROR for key in made)
         if errors:
-            yield f"{label}: {errors:,} of {counted(made, 'sample')} ended in an error, and cannot be chosen"
-        if unvalued and arm.is_choice:
-            yield f"{label}: {unvalued:,} of {counted(answers, 'answer')} could not be valued, and cannot be chosen"
+            yield f"{label}: {errors:,} of {counted(len(made), 'sample')} ended in an error, and cannot be chosen"
+        if arm.is_choice:
+            samples = filter(None, map(journals.entry, made))
+            valued = Counter(one.value is not None for one in samples if one.extracted_answer is not None)
+            if valued[False]:
+                said = f"{valued[False]:,} of {counted(valued.total(), 'answer')} could not be valued"
+                yield f"{label}: {said}, and cannot be chosen"
 
     def _keys(self, samples: int) -> list[Key]:
         return [(problem.id, sample) for problem in self._problems for sample in range(samples)]

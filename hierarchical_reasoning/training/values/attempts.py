@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hierarchical_reasoning.outcomes import Outcome
 from hierarchical_reasoning.problems import Problem
 from hierarchical_reasoning.results.reader import open_run
+from hierarchical_reasoning.results.reader.run_files import RunFacts
 from hierarchical_reasoning.results.records import ResultEntry
 from hierarchical_reasoning.values.base import Place
 from hierarchical_reasoning.verifiers import FORMATS
@@ -35,6 +36,17 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A file that attempts are read from."""
+
+    path: Path
+    flags: str
+    """That tell attempts of one kind from others."""
+    problems: str
+    """The file that the problems were read from."""
+
+
+@dataclass(frozen=True)
 class Attempts:
     """Those of several files."""
 
@@ -42,6 +54,7 @@ class Attempts:
     """In the order of the files and of their entries."""
     left_out: Counter[Outcome]
     """Of entries that say nothing of right and wrong."""
+    sources: tuple[Source, ...] = field(default=(), compare=False)
     repeated: int = 0
     """Entries that a file before had already, as a journal has those of its results file; they count once."""
 
@@ -61,13 +74,15 @@ def read_attempts(paths: Sequence[Path]) -> Attempts:
     Raises:
         ResultsFileError, JournalError: a file is missing, damaged, or none of a run.
     """
-    graded = []
+    graded, sources = [], []
     left_out: Counter[Outcome] = Counter()
     repeated = 0
     known: set[bytes] = set()
     for path in paths:
         before = frozenset(known)
         run = open_run(path)
+        problems = str(run.facts.config.recorded.get("input_file"))
+        sources.append(Source(path, _flags_of(run.facts), problems))
         format_name = run.facts.config.answer_format
         ballot = FORMATS[format_name]().ballot if format_name in FORMATS else str
         for entry in run.entries():
@@ -79,12 +94,10 @@ def read_attempts(paths: Sequence[Path]) -> Attempts:
                 left_out[entry.outcome] += 1
             else:
                 graded.append(_attempt(entry, ballot))
-    return Attempts(tuple(graded), left_out, repeated)
+    return Attempts(tuple(graded), left_out, tuple(sources), repeated)
 
 
-def how_made(path: Path) -> str:
-    """The flags that tell traces of one kind from others, as a file records them. Raises as `read_attempts`."""
-    facts = open_run(path).facts
+def _flags_of(facts: RunFacts) -> str:
     recorded = facts.config.recorded
     if not facts.use_hierarchical_reasoning:
         kind = "--vanilla_baseline"

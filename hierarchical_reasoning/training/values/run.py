@@ -17,7 +17,7 @@ from hierarchical_reasoning.errors import ConfigError, OutputError
 from hierarchical_reasoning.results.file import check_writable
 from hierarchical_reasoning.results.reader import open_run
 from hierarchical_reasoning.search.combinations import check_search
-from hierarchical_reasoning.training.values.attempts import Attempt, Attempts, how_made, read_attempts
+from hierarchical_reasoning.training.values.attempts import Attempt, Attempts, read_attempts
 from hierarchical_reasoning.training.values.config import ValuesConfig
 from hierarchical_reasoning.training.values.measures import Measured, measure
 from hierarchical_reasoning.values.assembly import encoder_of
@@ -47,6 +47,8 @@ class TrainedValues:
     measured: Measured | None
     """None where no problem was kept for it."""
     notes: tuple[str, ...]
+    flags: frozenset[str]
+    """By which the traces were made: one, unless they are of several kinds."""
 
 
 async def train_values(
@@ -68,10 +70,8 @@ async def train_values(
         )
     check_writable(target, "--output_dir")
     attempts = read_attempts(config.files)
-    for path in config.files:
-        report(
-            f"{path}: {how_made(path)}, problems of {open_run(path).facts.config.recorded.get('input_file')}"
-        )
+    for source in attempts.sources:
+        report(f"{source.path}: {source.flags}, problems of {source.problems}")
     learned, tested = _divided(attempts, config)
     places, rewards, notes = _pairs(learned, attempts, config)
     report(
@@ -90,7 +90,8 @@ async def train_values(
             measured = measure(tested, [each.value for each in values], seed=config.seed)
         _write_record(target / MEASURED, config, fitted, measured)
         await fitted.estimator.save(target)
-    return TrainedValues(target / FILE, fitted, measured, notes)
+    flags = frozenset(source.flags for source in attempts.sources)
+    return TrainedValues(target / FILE, fitted, measured, notes, flags)
 
 
 def _divided(attempts: Attempts, config: ValuesConfig) -> tuple[list[Attempt], list[Attempt]]:
